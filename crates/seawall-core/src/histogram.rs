@@ -1,0 +1,5 @@
+//! (being written)
+
+/// Placeholder.
+#[derive(Debug, Default, Clone)]
+pub struct Histogram;
