@@ -1,0 +1,15 @@
+//! Finding the knee: the highest rate a service takes before it breaks its service level objective.
+//!
+//! Two pure pieces. [`Slo`] judges one [`Measurement`]; [`KneeSearch`] says which rate to try next and, in the end,
+//! between which two rates the knee lies. Neither reads a clock, sends a byte or draws a random number: whoever
+//! drives the search runs the probes and hands the numbers in, so a test can drive it against a formula.
+//!
+//! Left out: choosing how long one probe lasts and letting the service drain between probes. The driver knows both.
+
+mod knee;
+mod slo;
+#[cfg(test)]
+mod tests;
+
+pub use knee::{Answer, Ending, KneeSearch, Next, ProbePoint, SearchConfig, Stage};
+pub use slo::{Estimate, Judgement, Measurement, Slo};
