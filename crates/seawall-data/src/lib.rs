@@ -1,0 +1,11 @@
+//! The data plane: an embedded SQL database with group commit ([`sql`]), an in-process cache ([`cache`]) and a
+//! durable queue in the same file ([`queue`]).
+//!
+//! Nothing here knows HTTP. Waiting is asynchronous and needs no particular runtime (a timer only where a full queue
+//! is waited for); the work itself runs on threads of its own, behind bounded queues. Left out for now: other
+//! engines (PostgreSQL, Redis, brokers), connection pools, shards.
+
+pub mod cache;
+pub mod clock;
+pub mod queue;
+pub mod sql;
