@@ -1,0 +1,241 @@
+//! A hard cap on what is in flight: at most `max_in_flight` [`Permit`]s exist at any moment.
+//!
+//! Pure counting: nobody waits and nothing is queued. A full gate refuses at once, and refusing only reads, so a
+//! flood of refusals does not slow the permits that are out.
+//! Invariants, model-checked with loom: never more permits than the cap; a gate with room never refuses; a permit
+//! that ends happens before the one that takes its place.
+
+use std::fmt;
+use std::num::NonZeroU32;
+
+use crate::Rejected;
+use crate::sync::{Arc, AtomicU32, Ordering};
+
+/// The cap. Cloning gives another handle to the same gate.
+#[derive(Clone)]
+pub struct Gate(Arc<Room>);
+
+struct Room {
+    in_flight: AtomicU32,
+    max_in_flight: NonZeroU32,
+}
+
+/// Room for one; dropping it gives the room back. Keep it as long as the work lasts.
+#[must_use = "the room is given back the moment the permit is dropped"]
+pub struct Permit(Arc<Room>);
+
+impl Gate {
+    /// A gate with room for `max_in_flight`, all of it free.
+    pub fn new(max_in_flight: NonZeroU32) -> Self {
+        Self(Arc::new(Room { in_flight: AtomicU32::new(0), max_in_flight }))
+    }
+
+    /// Takes room for one. Never waits.
+    ///
+    /// # Errors
+    /// [`Rejected::Saturated`] if all room is taken.
+    pub fn try_acquire(&self) -> Result<Permit, Rejected> {
+        let Room { in_flight, max_in_flight } = &*self.0;
+        let take = |taken: u32| (taken < max_in_flight.get()).then(|| taken + 1);
+        match in_flight.fetch_update(Ordering::Acquire, Ordering::Relaxed, take) {
+            Ok(_) => Ok(Permit(Arc::clone(&self.0))),
+            Err(_) => Err(Rejected::Saturated),
+        }
+    }
+
+    /// Permits that are out at this moment.
+    pub fn in_flight(&self) -> u32 {
+        self.0.in_flight.load(Ordering::Acquire)
+    }
+
+    /// The cap it was made with.
+    pub fn max_in_flight(&self) -> NonZeroU32 {
+        self.0.max_in_flight
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        // Release pairs with the acquire above: who gets this room sees all that was done under this permit.
+        self.0.in_flight.fetch_sub(1, Ordering::Release);
+    }
+}
+
+impl fmt::Debug for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gate")
+            .field("in_flight", &self.in_flight())
+            .field("max_in_flight", &self.max_in_flight())
+            .finish()
+    }
+}
+
+impl fmt::Debug for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permit").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use std::collections::VecDeque;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn gate(max_in_flight: u32) -> Gate {
+        Gate::new(NonZeroU32::new(max_in_flight).unwrap())
+    }
+
+    /// Plays a script (`+` take, `-` give the oldest back) and checks what each take got: `y` in, `n` refused.
+    #[track_caller]
+    fn check(max_in_flight: u32, script: &str, expected: &str) {
+        let gate = gate(max_in_flight);
+        let mut held = VecDeque::new();
+        let mut answers = String::new();
+        for step in script.chars() {
+            match step {
+                '+' => match gate.try_acquire() {
+                    Ok(permit) => {
+                        held.push_back(permit);
+                        answers.push('y');
+                    }
+                    Err(refusal) => {
+                        assert_eq!(refusal, Rejected::Saturated);
+                        answers.push('n');
+                    }
+                },
+                _ => drop(held.pop_front()),
+            }
+            assert_eq!(gate.in_flight() as usize, held.len());
+        }
+        assert_eq!(answers, expected);
+    }
+
+    #[test]
+    fn lets_in_as_many_as_there_is_room_for() {
+        check(3, "++++", "yyyn");
+    }
+    #[test]
+    fn a_dropped_permit_makes_room_for_one() {
+        check(2, "+++-++", "yynyn");
+    }
+    #[test]
+    fn a_refusal_takes_no_room() {
+        check(1, "+++++-+", "ynnnny");
+    }
+
+    proptest! {
+        #[test]
+        fn counts_as_a_naive_counter_does(max in 1u32..5, script in "[+-]{0,40}") {
+            let mut held = 0;
+            let mut expected = String::new();
+            for step in script.chars() {
+                match step {
+                    '+' if held < max => { held += 1; expected.push('y'); }
+                    '+' => expected.push('n'),
+                    _ => held = held.saturating_sub(1),
+                }
+            }
+            check(max, &script, &expected);
+        }
+    }
+
+    #[test]
+    fn a_permit_may_outlive_the_gate_and_travel() {
+        fn anywhere<T: Send + Sync + 'static>(_: &T) {}
+        let gate = gate(1);
+        let permit = gate.try_acquire().unwrap();
+        anywhere(&permit);
+        anywhere(&gate);
+        drop(gate);
+        std::thread::spawn(move || drop(permit)).join().unwrap();
+    }
+
+    #[test]
+    fn a_panic_gives_the_room_back() {
+        let gate = gate(1);
+        let inner = gate.clone();
+        let result = std::thread::spawn(move || {
+            let _permit = inner.try_acquire().unwrap();
+            panic!("the work failed");
+        })
+        .join();
+        assert!(result.is_err());
+        assert_eq!(gate.in_flight(), 0);
+    }
+}
+
+/// Every interleaving of two threads: `RUSTFLAGS="--cfg loom" cargo test -p seawall-guard --lib model`.
+#[cfg(test)]
+#[cfg(loom)]
+mod model {
+    use loom::thread;
+
+    use super::*;
+
+    fn gate(max_in_flight: u32) -> Gate {
+        Gate::new(NonZeroU32::new(max_in_flight).unwrap())
+    }
+
+    #[test]
+    fn never_more_permits_than_the_cap_and_none_is_lost() {
+        loom::model(|| {
+            let gate = gate(1);
+            let out = Arc::new(AtomicU32::new(0));
+            let visit = |gate: &Gate, out: &AtomicU32| {
+                if let Ok(_permit) = gate.try_acquire() {
+                    assert_eq!(out.fetch_add(1, Ordering::Relaxed), 0);
+                    out.fetch_sub(1, Ordering::Relaxed);
+                }
+            };
+            let thread = {
+                let (gate, out) = (gate.clone(), Arc::clone(&out));
+                thread::spawn(move || visit(&gate, &out))
+            };
+            visit(&gate, &out);
+            thread.join().unwrap();
+            assert_eq!(gate.in_flight(), 0);
+        });
+    }
+
+    #[test]
+    fn a_gate_with_room_for_all_refuses_nobody() {
+        loom::model(|| {
+            let gate = gate(2);
+            let other = gate.clone();
+            let thread = thread::spawn(move || {
+                // Twice, so that a take races with a take and with a release.
+                drop(other.try_acquire().unwrap());
+                drop(other.try_acquire().unwrap());
+            });
+            drop(gate.try_acquire().unwrap());
+            thread.join().unwrap();
+            assert_eq!(gate.in_flight(), 0);
+        });
+    }
+
+    #[test]
+    fn what_was_done_under_a_permit_is_seen_under_the_next() {
+        loom::model(|| {
+            let gate = gate(1);
+            let visits = Arc::new(AtomicU32::new(0));
+            // Relaxed and in two steps on purpose: only the gate's own ordering keeps a visit from being lost.
+            let visit = |gate: &Gate, visits: &AtomicU32| match gate.try_acquire() {
+                Ok(_permit) => {
+                    visits.store(visits.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+                    1
+                }
+                Err(_) => 0,
+            };
+            let thread = {
+                let (gate, visits) = (gate.clone(), Arc::clone(&visits));
+                thread::spawn(move || visit(&gate, &visits))
+            };
+            let admitted = visit(&gate, &visits) + thread.join().unwrap();
+            assert_eq!(visits.load(Ordering::Relaxed), admitted);
+        });
+    }
+}

@@ -1,0 +1,27 @@
+//! Overload protection, pure and synchronous: who may come in, how often, and when to try again.
+//!
+//! | part | question it answers |
+//! |---|---|
+//! | [`Gate`] | is there room for one more at this moment? |
+//! | [`RateLimit`], [`KeyedRateLimit`] | has this caller had its share for now? |
+//! | [`Backoff`] | how long until the next attempt? |
+//! | [`RetryBudget`] | may there be another attempt at all? |
+//!
+//! Nothing here waits, reads a clock, draws a random number or does I/O: time and randomness are arguments, so every
+//! decision can be replayed. Waiting belongs to the callers. A refusal is a [`Rejected`], a fact without a status
+//! code: how it reads in HTTP is decided in one place, in `seawall-http`.
+
+#![forbid(unsafe_code)]
+
+mod backoff;
+mod budget;
+mod gate;
+mod rate;
+mod rejected;
+mod sync;
+
+pub use backoff::{Backoff, BackoffConfig};
+pub use budget::{RetryBudget, RetryBudgetConfig};
+pub use gate::{Gate, Permit};
+pub use rate::{KeyedRateLimit, KeyedRateLimitConfig, RateLimit, RateLimitConfig};
+pub use rejected::Rejected;

@@ -1,0 +1,34 @@
+//! The arithmetic of the generic cell rate algorithm: integers in, integers out.
+
+use std::time::Duration;
+
+use crate::Rejected;
+
+/// 100 days: far above any sensible burst, far below what 64 bits of nanoseconds hold (584 years).
+pub(super) const LONGEST_SPAN_NANOS: u128 = 100 * 86_400 * 1_000_000_000;
+
+/// A checked limit. `interval_nanos * burst` is at most [`LONGEST_SPAN_NANOS`].
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Quota {
+    pub(super) interval_nanos: u64,
+    pub(super) burst: u32,
+}
+
+impl Quota {
+    /// Decides for a request of `cost` at `now`, given the theoretical arrival time `tat` that the past has left
+    /// (both in nanoseconds since the limiter's start). `Ok` is the new arrival time.
+    ///
+    /// `tat` is when everything taken so far will have been earned back: at or before `now` nothing is owed.
+    pub(super) fn take(&self, tat: u64, cost: u32, now: u64) -> Result<u64, Rejected> {
+        let Self { interval_nanos, burst } = *self;
+        if cost > burst {
+            return Err(Rejected::TooCostly { cost, burst });
+        }
+        let most_owed = interval_nanos * u64::from(burst);
+        let owed = tat.saturating_sub(now) + interval_nanos * u64::from(cost);
+        if owed > most_owed {
+            return Err(Rejected::RateLimited { retry_after: Duration::from_nanos(owed - most_owed) });
+        }
+        Ok(now + owed)
+    }
+}
