@@ -7,4 +7,5 @@
 //! Left out on purpose: running the service and sending the load. The `seawall` command does the first and
 //! `seawall-load` the second; the lab only decides, reads and draws.
 
+pub mod report;
 pub mod search;
