@@ -1,0 +1,109 @@
+//! Routes that share a prefix and middleware.
+
+use std::fmt;
+
+use http::Method;
+
+use crate::handler::{Endpoint, Handler};
+use crate::middleware::{Middleware, Step};
+
+/// Routes that share a prefix and middleware. It may live in a module or crate of its own and be tested without the
+/// rest of the app; [`App::mount`](crate::App::mount) gives it its prefix.
+#[derive(Default)]
+pub struct Group {
+    pub(super) steps: Vec<Step>,
+    pub(super) routes: Vec<Route>,
+    pub(super) groups: Vec<(String, Group)>,
+}
+
+/// A route as it was written down; no method is any method.
+pub(super) struct Route {
+    pub(super) method: Option<Method>,
+    pub(super) pattern: String,
+    pub(super) endpoint: Endpoint,
+}
+
+impl Group {
+    /// An empty group.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a route for GET, and for HEAD unless that has a route of its own.
+    pub fn get<M>(self, pattern: &str, handler: impl Handler<M>) -> Self {
+        self.route(Method::GET, pattern, handler)
+    }
+    /// Adds a route for POST.
+    pub fn post<M>(self, pattern: &str, handler: impl Handler<M>) -> Self {
+        self.route(Method::POST, pattern, handler)
+    }
+    /// Adds a route for PUT.
+    pub fn put<M>(self, pattern: &str, handler: impl Handler<M>) -> Self {
+        self.route(Method::PUT, pattern, handler)
+    }
+    /// Adds a route for PATCH.
+    pub fn patch<M>(self, pattern: &str, handler: impl Handler<M>) -> Self {
+        self.route(Method::PATCH, pattern, handler)
+    }
+    /// Adds a route for DELETE.
+    pub fn delete<M>(self, pattern: &str, handler: impl Handler<M>) -> Self {
+        self.route(Method::DELETE, pattern, handler)
+    }
+    /// Adds a route for HEAD.
+    pub fn head<M>(self, pattern: &str, handler: impl Handler<M>) -> Self {
+        self.route(Method::HEAD, pattern, handler)
+    }
+    /// Adds a route for OPTIONS; without one, the answer is 204 with `Allow`.
+    pub fn options<M>(self, pattern: &str, handler: impl Handler<M>) -> Self {
+        self.route(Method::OPTIONS, pattern, handler)
+    }
+    /// Adds a route for every method that has no route of its own.
+    pub fn any<M>(self, pattern: &str, handler: impl Handler<M>) -> Self {
+        self.add(None, pattern, handler.into_endpoint())
+    }
+    /// Adds a route for any one method.
+    pub fn route<M>(self, method: Method, pattern: &str, handler: impl Handler<M>) -> Self {
+        self.add(Some(method), pattern, handler.into_endpoint())
+    }
+
+    /// Middleware for every route of this group, above or below this line, and for what is not found below its
+    /// prefix; the first one is outermost.
+    pub fn with<M: 'static>(mut self, middleware: impl Middleware<M>) -> Self {
+        self.steps.push(middleware.into_step());
+        self
+    }
+    /// A group written in place.
+    pub fn group(self, prefix: &str, routes: impl FnOnce(Self) -> Self) -> Self {
+        self.mount(prefix, routes(Self::new()))
+    }
+    /// A group written elsewhere.
+    pub fn mount(mut self, prefix: &str, group: Self) -> Self {
+        self.groups.push((prefix.to_owned(), group));
+        self
+    }
+
+    fn add(mut self, method: Option<Method>, pattern: &str, endpoint: Endpoint) -> Self {
+        self.routes.push(Route { method, pattern: pattern.to_owned(), endpoint });
+        self
+    }
+}
+
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", method_name(self.method.as_ref()), self.pattern)
+    }
+}
+
+impl fmt::Debug for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Group")
+            .field("routes", &self.routes)
+            .field("groups", &self.groups)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The method as people write it; none is `ANY`.
+pub(super) fn method_name(method: Option<&Method>) -> &str {
+    method.map_or("ANY", Method::as_str)
+}

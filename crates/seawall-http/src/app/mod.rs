@@ -1,0 +1,221 @@
+//! [`App`]: what the user builds, and what becomes of it.
+//!
+//! `build` flattens groups into one [`Chain`] per route, puts them into the router, and reports everything that is
+//! wrong at once: duplicate and bad patterns, missing state, bad configuration.
+
+mod build;
+mod chain;
+mod group;
+mod shared;
+mod start;
+
+use std::any::{Any, TypeId};
+use std::error;
+use std::fmt;
+use std::sync::Arc;
+
+use http::Method;
+use seawall_core::metrics::Registry;
+
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::handler::{Endpoint, Handler};
+use crate::middleware::{Middleware, Step};
+use crate::respond::Response;
+use crate::server::{Server, ServerConfig};
+use crate::service::Service;
+
+pub(crate) use chain::Chain;
+pub use group::Group;
+pub(crate) use shared::Shared;
+use shared::SharedParts;
+pub(crate) use start::Background;
+use start::Starter;
+
+/// A service before it is built: the outermost group, and what concerns all requests.
+///
+/// ```
+/// use seawall_http::{App, Context, Response, Result};
+///
+/// async fn hello(c: Context) -> Result<Response> {
+///     c.text(200, format!("hello, {}", c.param::<String>("name")?))
+/// }
+///
+/// let service = App::new().get("/hello/:name", hello).build()?;
+/// # Ok::<(), seawall_http::Error>(())
+/// ```
+#[derive(Default)]
+pub struct App {
+    root: Group,
+    pre: Vec<Step>,
+    fallback: Option<Endpoint>,
+    shared: SharedParts,
+    starters: Vec<Starter>,
+    config: ServerConfig,
+}
+
+// The verbs are written out, not generated: rustc prints these lines to whoever passes something that is no handler.
+impl App {
+    /// An app without routes. Recovery from panics, head and idle timeouts, the body limit, the connection cap,
+    /// request ids on demand and request metrics are on.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a route for GET, and for HEAD unless that has a route of its own.
+    pub fn get<M>(self, pattern: &str, handler: impl Handler<M>) -> Self {
+        self.route(Method::GET, pattern, handler)
+    }
+    /// Adds a route for POST.
+    pub fn post<M>(self, pattern: &str, handler: impl Handler<M>) -> Self {
+        self.route(Method::POST, pattern, handler)
+    }
+    /// Adds a route for PUT.
+    pub fn put<M>(self, pattern: &str, handler: impl Handler<M>) -> Self {
+        self.route(Method::PUT, pattern, handler)
+    }
+    /// Adds a route for PATCH.
+    pub fn patch<M>(self, pattern: &str, handler: impl Handler<M>) -> Self {
+        self.route(Method::PATCH, pattern, handler)
+    }
+    /// Adds a route for DELETE.
+    pub fn delete<M>(self, pattern: &str, handler: impl Handler<M>) -> Self {
+        self.route(Method::DELETE, pattern, handler)
+    }
+    /// Adds a route for HEAD.
+    pub fn head<M>(self, pattern: &str, handler: impl Handler<M>) -> Self {
+        self.route(Method::HEAD, pattern, handler)
+    }
+    /// Adds a route for OPTIONS; without one, the answer is 204 with `Allow`.
+    pub fn options<M>(self, pattern: &str, handler: impl Handler<M>) -> Self {
+        self.route(Method::OPTIONS, pattern, handler)
+    }
+    /// Adds a route for every method that has no route of its own.
+    pub fn any<M>(self, pattern: &str, handler: impl Handler<M>) -> Self {
+        Self { root: self.root.any(pattern, handler), ..self }
+    }
+    /// Adds a route for any one method. Patterns: `/static`, `/:param`, `/:id<int>` (also `uuid`, `alpha`), and a
+    /// final `/*` for the rest of the path.
+    pub fn route<M>(self, method: Method, pattern: &str, handler: impl Handler<M>) -> Self {
+        Self { root: self.root.route(method, pattern, handler), ..self }
+    }
+    /// A group written in place: `.group("/users", |users| users.get("/:id", show))`.
+    pub fn group(self, prefix: &str, routes: impl FnOnce(Group) -> Group) -> Self {
+        self.mount(prefix, routes(Group::new()))
+    }
+    /// A group written elsewhere: `.mount("/users", users::routes())`.
+    pub fn mount(self, prefix: &str, group: Group) -> Self {
+        Self { root: self.root.mount(prefix, group), ..self }
+    }
+    /// Middleware for every request, those without a route included; the first one is outermost.
+    pub fn with<M: 'static>(self, middleware: impl Middleware<M>) -> Self {
+        Self { root: self.root.with(middleware), ..self }
+    }
+    /// Middleware that runs before a route is looked for, and may [`Context::rewrite`] the target.
+    pub fn pre<M: 'static>(mut self, middleware: impl Middleware<M>) -> Self {
+        self.pre.push(middleware.into_step());
+        self
+    }
+
+    /// Gives handlers a `State<T>`. The last one of a type counts.
+    pub fn state<T: Any + Send + Sync>(mut self, state: T) -> Self {
+        self.shared.set_state(state);
+        self
+    }
+    /// Runs `start` when the app is built, on the background runtime, and gives handlers what it returns as a
+    /// `State<T>`. That runtime has threads of its own and lives as long as the service: the place for consumers,
+    /// timers and drivers, which must never stand behind a busy worker.
+    pub fn on_start<T, F, Fut>(mut self, start: F) -> Self
+    where
+        T: Any + Send + Sync,
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<T>> + Send + 'static,
+    {
+        self.starters.push(Starter::new(start));
+        self
+    }
+
+    /// Who answers where no route matches the path. A path that is known for other methods is still a 405.
+    pub fn fallback<M>(self, handler: impl Handler<M>) -> Self {
+        Self { fallback: Some(handler.into_endpoint()), ..self }
+    }
+    /// Gives a domain error its status, in one place, before any middleware sees it. It applies to errors that came
+    /// out of a `?`; the first translation that knows the type counts.
+    pub fn map_error<E: error::Error + 'static>(
+        mut self,
+        translate: impl Fn(&E) -> Error + Send + Sync + 'static,
+    ) -> Self {
+        self.shared.translate.push(Arc::new(move |error| error.cause().map(&translate)));
+        self
+    }
+    /// The one place where failures become responses: those of router, extractors, middleware and handlers, and
+    /// panics. Default: [`Error::response`].
+    pub fn on_error(mut self, answer: impl Fn(&Context, Error) -> Response + Send + Sync + 'static) -> Self {
+        self.shared.on_error = Some(Arc::new(answer));
+        self
+    }
+
+    /// Where the app's metrics are registered; by default a registry of its own, see [`App::metrics`].
+    pub fn registry(mut self, registry: &Registry) -> Self {
+        self.shared.registry = registry.clone();
+        self
+    }
+    /// The registry that the app's metrics are in.
+    pub fn metrics(&self) -> Registry {
+        self.shared.registry.clone()
+    }
+    /// Limits and timeouts of the server, in place of the defaults.
+    pub fn config(self, config: ServerConfig) -> Self {
+        Self { config, ..self }
+    }
+
+    /// Compiles the chains, checks all that can be checked before the first request, and runs what
+    /// [`App::on_start`] was given.
+    ///
+    /// # Errors
+    /// Everything that is wrong, in one [`BuildError`](crate::BuildError); or the first `on_start` that failed.
+    pub fn build(self) -> Result<Service> {
+        build::build(self).map(|(service, _)| service)
+    }
+
+    /// Builds the app and binds the address; nothing is accepted before [`Server::run`]. Port 0 takes a free one.
+    ///
+    /// # Errors
+    /// As [`App::build`], and if the address cannot be bound.
+    pub fn bind(self, addr: &str) -> Result<Server> {
+        let (service, config) = build::build(self)?;
+        Server::bind(service, config, addr)
+    }
+    /// Serves on `addr` until SIGTERM or SIGINT: one runtime per core, then a drain.
+    ///
+    /// # Errors
+    /// As [`App::bind`], and if a worker fails.
+    pub fn run(self, addr: &str) -> Result<()> {
+        self.bind(addr)?.run()
+    }
+    /// Serves inside the tokio runtime that polls the future, until the future is dropped (which cuts all
+    /// connections) or SIGTERM or SIGINT comes (which drains).
+    ///
+    /// One accept loop, connections as tasks of that runtime. What `run` promises about order under overload needs
+    /// a runtime of its own per core, so it does not hold here.
+    ///
+    /// # Errors
+    /// As [`App::build`], and if the listener fails.
+    pub async fn serve(self, listener: tokio::net::TcpListener) -> Result<()> {
+        let (service, config) = build::build(self)?;
+        Server::adopt(service, config, listener.into_std()?)?.serve().await
+    }
+
+    fn provides(&self, id: TypeId) -> bool {
+        self.shared.has_state(id) || self.starters.iter().any(|starter| starter.gives() == id)
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App")
+            .field("routes", &self.root)
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}

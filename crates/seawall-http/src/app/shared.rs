@@ -1,0 +1,94 @@
+//! What every request can reach: state, translations of errors, metrics. Each worker has its own copy.
+
+use std::any::{Any, TypeId, type_name};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use seawall_core::Class;
+use seawall_core::metrics::Registry;
+
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::respond::Response;
+
+type Translate = dyn Fn(&Error) -> Option<Error> + Send + Sync;
+type OnError = dyn Fn(&Context, Error) -> Response + Send + Sync;
+/// An `Arc<Arc<T>>`: the outer count belongs to one worker.
+type AnyState = Box<dyn Any + Send + Sync>;
+
+/// What a [`Shared`] is made of, once per worker.
+#[derive(Default, Clone)]
+pub(crate) struct SharedParts {
+    state: Vec<(TypeId, Arc<dyn Fn() -> AnyState + Send + Sync>)>,
+    pub(super) translate: Vec<Arc<Translate>>,
+    pub(super) on_error: Option<Arc<OnError>>,
+    pub(super) registry: Registry,
+    pub(super) body_limit: usize,
+}
+
+impl SharedParts {
+    pub(super) fn set_state<T: Any + Send + Sync>(&mut self, state: T) {
+        let state = Arc::new(state);
+        let id = TypeId::of::<T>();
+        self.state.retain(|(known, _)| *known != id);
+        self.state.push((id, Arc::new(move || Box::new(Arc::new(Arc::clone(&state))))));
+    }
+    pub(super) fn has_state(&self, id: TypeId) -> bool {
+        self.state.iter().any(|(known, _)| *known == id)
+    }
+    pub(super) fn share(&self) -> Arc<Shared> {
+        let state = self.state.iter().map(|(id, make)| (*id, make())).collect();
+        Arc::new(Shared { state, body_limit: self.body_limit, parts: self.clone() })
+    }
+}
+
+/// One worker's copy.
+pub(crate) struct Shared {
+    /// Few, so that looking through them beats hashing.
+    state: Vec<(TypeId, AnyState)>,
+    pub(crate) body_limit: usize,
+    parts: SharedParts,
+}
+
+impl Shared {
+    pub(crate) fn replicate(&self) -> Arc<Self> {
+        self.parts.share()
+    }
+
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.parts.registry
+    }
+
+    #[expect(clippy::redundant_allocation, reason = "the outer count belongs to one worker")]
+    pub(crate) fn state<T: Any + Send + Sync>(&self) -> Result<&Arc<Arc<T>>> {
+        let found = self.state.iter().find(|(id, _)| *id == TypeId::of::<T>());
+        let state = found.and_then(|(_, state)| state.downcast_ref());
+        state.ok_or_else(|| Error::internal(format!("no .state(..) gave a {}", type_name::<T>())))
+    }
+
+    /// Gives an error that came out of a `?` the status that the domain wants for it.
+    pub(crate) fn translate(&self, error: Error) -> Error {
+        if !error.is_undecided() {
+            return error;
+        }
+        match self.parts.translate.iter().find_map(|translate| translate(&error)) {
+            Some(decided) => decided.with_cause_of(error),
+            None => error,
+        }
+    }
+
+    /// Turns a failure into the answer, and logs what only we may read.
+    pub(crate) fn answer(&self, c: &Context, error: Error) -> Response {
+        let error = self.translate(error);
+        if error.class() == Class::System {
+            let (status, request_id) = (error.status().as_u16(), c.request_id());
+            tracing::error!(status, route = c.route(), request_id, ?error, "request failed");
+        }
+        let Some(on_error) = &self.parts.on_error else { return error.response() };
+        // Its panic would otherwise cut the connection, the one thing that on_error is there to prevent.
+        std::panic::catch_unwind(AssertUnwindSafe(|| on_error(c, error))).unwrap_or_else(|_| {
+            tracing::error!(route = c.route(), "on_error panicked");
+            Error::internal("on_error panicked").response()
+        })
+    }
+}

@@ -1,0 +1,129 @@
+//! The body of a request: a stream that is read at most once, with its limit on the stream itself.
+//!
+//! The limit counts bytes as they arrive, so that a chunked body is bound by it as well as one that declares its
+//! length; a declared length over the limit is refused before a byte is read.
+
+use std::fmt;
+use std::pin::Pin;
+
+use bytes::{Bytes, BytesMut};
+use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::BodyExt as _;
+
+use crate::error::{Error, Result};
+
+type AnyError = Box<dyn std::error::Error + Send + Sync>;
+type AnyBody = Pin<Box<dyn http_body::Body<Data = Bytes, Error = AnyError> + Send>>;
+
+/// The body of a request, piece by piece. An argument of a handler that takes it must be the last one.
+pub struct Body {
+    source: Source,
+    /// Bytes allowed in all, and how many have come.
+    limit: usize,
+    seen: usize,
+}
+
+enum Source {
+    Whole(Bytes),
+    Stream(AnyBody),
+}
+
+impl Body {
+    /// A body that is all there.
+    pub fn whole(bytes: impl Into<Bytes>) -> Self {
+        Self { source: Source::Whole(bytes.into()), limit: usize::MAX, seen: 0 }
+    }
+
+    /// A body that comes in these chunks, without a declared length: what a chunked request looks like to a handler.
+    pub fn chunks(chunks: impl IntoIterator<Item = Bytes>) -> Self {
+        let chunks: std::collections::VecDeque<_> = chunks.into_iter().collect();
+        Self::from_http(Chunks(chunks))
+    }
+
+    pub(crate) fn from_http<B>(body: B) -> Self
+    where
+        B: http_body::Body<Data = Bytes, Error: Into<AnyError>> + Send + 'static,
+    {
+        if body.is_end_stream() {
+            return Self::whole(Bytes::new());
+        }
+        Self { source: Source::Stream(Box::pin(body.map_err(Into::into))), limit: usize::MAX, seen: 0 }
+    }
+
+    /// The same body, of which at most `limit` bytes may come.
+    pub(crate) fn limited(self, limit: usize) -> Self {
+        Self { limit, ..self }
+    }
+
+    /// The next piece, or `None` at the end. Trailers are skipped.
+    ///
+    /// # Errors
+    /// 413 once more bytes came than the limit allows; 400 if the client broke the body off.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost: a piece that was not handed out yet comes with the next call.
+    pub async fn next(&mut self) -> Option<Result<Bytes>> {
+        loop {
+            let chunk = match &mut self.source {
+                Source::Whole(bytes) if bytes.is_empty() => return None,
+                Source::Whole(bytes) => std::mem::take(bytes),
+                Source::Stream(body) if exceeds(&body.size_hint(), self.limit - self.seen) => {
+                    return Some(Err(Error::too_large(self.limit)));
+                }
+                Source::Stream(body) => match body.frame().await?.map(Frame::into_data) {
+                    Ok(Ok(chunk)) => chunk,
+                    Ok(Err(_trailers)) => continue,
+                    Err(error) => return Some(Err(broken_off(error))),
+                },
+            };
+            if chunk.len() > self.limit - self.seen {
+                return Some(Err(Error::too_large(self.limit)));
+            }
+            self.seen += chunk.len();
+            return Some(Ok(chunk));
+        }
+    }
+
+    /// All of it. One piece is handed on as it came, without a copy.
+    ///
+    /// # Errors
+    /// As [`Body::next`].
+    pub async fn collect(mut self) -> Result<Bytes> {
+        let Some(first) = self.next().await.transpose()? else { return Ok(Bytes::new()) };
+        let Some(second) = self.next().await.transpose()? else { return Ok(first) };
+        let mut all = BytesMut::from(&first[..]);
+        all.extend_from_slice(&second);
+        while let Some(chunk) = self.next().await {
+            all.extend_from_slice(&chunk?);
+        }
+        Ok(all.freeze())
+    }
+}
+
+/// Whether so much is certain to come that it is not worth reading.
+fn exceeds(hint: &SizeHint, room: usize) -> bool {
+    usize::try_from(hint.lower()).map_or(true, |certain| certain > room)
+}
+
+fn broken_off(error: AnyError) -> Error {
+    Error::bad_request("the body ended before its end").source(error)
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Body").field("limit", &self.limit).field("seen", &self.seen).finish_non_exhaustive()
+    }
+}
+
+struct Chunks(std::collections::VecDeque<Bytes>);
+
+impl http_body::Body for Chunks {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        std::task::Poll::Ready(self.0.pop_front().map(|chunk| Ok(Frame::data(chunk))))
+    }
+}

@@ -1,0 +1,100 @@
+//! JSON bodies, in and out.
+
+use http::header;
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+
+use super::{Extract, WholeBody, wrong_form};
+use crate::context::Context;
+use crate::error::{Error, Result};
+
+/// The body, which is JSON; as an answer, JSON with status 200.
+///
+/// Refusals: 415 if `Content-Type` says something else, 400 for what is no JSON (with line and column), 422 for JSON
+/// of another shape (naming the field), 413 over the limit.
+#[derive(Debug, Clone, Copy)]
+pub struct Json<T>(pub T);
+
+impl<T: DeserializeOwned> Json<T> {
+    pub(crate) async fn read(c: &Context) -> Result<Self> {
+        if c.header(header::CONTENT_TYPE).is_some_and(|kind| !is_json(kind)) {
+            return Err(Error::unsupported_media_type("the body must be application/json"));
+        }
+        parse(&c.body().await?).map(Json)
+    }
+}
+
+fn is_json(content_type: &str) -> bool {
+    let kind = content_type.split(';').next().unwrap_or_default().trim();
+    let suffix = kind.len().checked_sub(5).and_then(|at| kind.get(at..)).unwrap_or_default();
+    let ends_with_json = kind.contains('/') && suffix.eq_ignore_ascii_case("+json");
+    kind.eq_ignore_ascii_case("application/json") || ends_with_json
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let path = error.path().to_string();
+        refuse(&path, error.inner())
+    })?;
+    reader.end().map_err(|error| refuse("", &error))?;
+    Ok(value)
+}
+
+fn refuse(path: &str, error: &serde_json::Error) -> Error {
+    match error.classify() {
+        Category::Data => {
+            wrong_form(Error::invalid("the body is not what was expected"), path, "body", error)
+        }
+        Category::Syntax | Category::Eof | Category::Io => {
+            Error::bad_request("the body is not valid JSON").field("body", error)
+        }
+    }
+}
+
+impl<T: DeserializeOwned> Extract<WholeBody> for Json<T> {
+    async fn extract(c: &Context) -> Result<Self> {
+        Self::read(c).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_its_own_content_types() {
+        for kind in ["application/json", "Application/JSON; charset=utf-8", "application/problem+json"] {
+            assert!(is_json(kind), "{kind}");
+        }
+        for kind in ["text/plain", "application/x-www-form-urlencoded", "+json", "json", "\u{e9}\u{e9}json"] {
+            assert!(!is_json(kind), "{kind}");
+        }
+    }
+
+    #[track_caller]
+    fn check(body: &str, status: u16, field: &str, problem: &str) {
+        #[derive(Debug, serde::Deserialize)]
+        struct Order {
+            #[expect(dead_code, reason = "only its form matters here")]
+            lines: Vec<u8>,
+        }
+        let error = parse::<Order>(body.as_bytes()).unwrap_err();
+        assert_eq!(error.status(), status);
+        assert_eq!(error.fields()[0].field, field);
+        assert!(error.fields()[0].message.contains(problem), "{error:?}");
+    }
+
+    #[test]
+    fn what_is_no_json_is_400_with_its_place() {
+        check(r#"{"lines": [1,}"#, 400, "body", "line 1 column 14");
+        check("", 400, "body", "EOF");
+        check(r#"{"lines": []} x"#, 400, "body", "trailing characters");
+    }
+    #[test]
+    fn another_shape_is_422_with_its_field() {
+        check(r#"{"lines": [1, 300]}"#, 422, "lines[1]", "expected u8");
+        check("{}", 422, "body", "missing field `lines`");
+        check("[]", 422, "body", "invalid length 0");
+    }
+}

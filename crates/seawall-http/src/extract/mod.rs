@@ -1,0 +1,84 @@
+//! Arguments of handlers: each is taken from the request before the handler runs.
+//!
+//! [`Extract`] reads the head and may stand anywhere; `Extract<WholeBody>` reads the body and must stand last. Both
+//! give the same errors as the methods of [`Context`], because they are the same functions.
+
+mod body;
+mod form;
+mod json;
+mod path;
+mod query;
+mod state;
+
+use std::any::{Any, TypeId, type_name};
+
+use http::{HeaderMap, Method};
+
+use crate::context::Context;
+use crate::error::{Error, Result};
+
+pub use form::Form;
+pub use json::Json;
+pub use path::Path;
+pub use query::Query;
+pub use state::State;
+
+/// Marks an argument that reads the head of the request, so that it may stand anywhere.
+#[derive(Debug)]
+pub enum Head {}
+/// Marks an argument that reads the body, so that it must stand last.
+#[derive(Debug)]
+pub enum WholeBody {}
+
+/// An argument of a handler: `impl Extract for T` reads the head, `impl Extract<WholeBody> for T` the body.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be this argument of a handler",
+    label = "an argument of this handler cannot be taken from the request",
+    note = "arguments are `Context` (by value, not `&Context`), `Path<T>`, `Query<T>`, `State<T>`, `HeaderMap`, `Json<T>`, `Form<T>`, `Bytes`, `String`, `Body` and types with `impl Extract`",
+    note = "an argument that reads the body (`Json<T>`, `Form<T>`, `Bytes`, `String`, `Body`) must be the last one"
+)]
+pub trait Extract<Part = Head>: Sized {
+    /// Takes it from the request.
+    ///
+    /// # Errors
+    /// Whatever makes the request unfit; the handler does not run then.
+    fn extract(c: &Context) -> impl Future<Output = Result<Self>> + Send;
+    /// What must be there before the app may start; see [`State`].
+    fn needs(_needs: &mut Needs) {}
+}
+
+/// What handlers and middleware ask for, collected at start.
+#[derive(Debug, Default)]
+pub struct Needs(pub(crate) Vec<(TypeId, &'static str)>);
+
+impl Needs {
+    /// Asks for an `App::state` of this type.
+    pub fn state<T: Any>(&mut self) {
+        self.0.push((TypeId::of::<T>(), type_name::<T>()));
+    }
+}
+
+impl Extract for Context {
+    async fn extract(c: &Context) -> Result<Self> {
+        Ok(c.clone())
+    }
+}
+
+/// The headers, copied; `c.headers()` reads them in place.
+impl Extract for HeaderMap {
+    async fn extract(c: &Context) -> Result<Self> {
+        Ok(c.headers().clone())
+    }
+}
+
+impl Extract for Method {
+    async fn extract(c: &Context) -> Result<Self> {
+        Ok(c.method().clone())
+    }
+}
+
+/// The answer to a value of the wrong form. `path` is where it stands, empty or `.` for the whole.
+fn wrong_form(error: Error, path: &str, whole: &'static str, problem: impl std::fmt::Display) -> Error {
+    let field = if path.is_empty() || path == "." { whole.to_owned() } else { path.to_owned() };
+    error.field(field, problem)
+}

@@ -1,0 +1,34 @@
+//! The framework: [`App`], [`Context`], handlers, middleware, and the server.
+//!
+//! Read in the order of a request: `server/listener.rs` accepts, `server/conn.rs` reads, `service.rs` builds the
+//! [`Context`], `router/` finds the chain, `middleware/` runs in the order of registration, `extract/` makes the
+//! arguments, the handler answers through `respond/`, and whatever failed becomes an answer in `error.rs`.
+//!
+//! It knows nothing of databases, gateways or monitoring systems; those plug in through public middleware and state.
+
+mod app;
+mod body;
+mod clock;
+mod context;
+mod error;
+pub mod extract;
+mod handler;
+mod measure;
+pub mod middleware;
+mod respond;
+mod router;
+mod server;
+mod service;
+pub mod testing;
+mod values;
+
+pub use app::{App, Group};
+pub use body::Body;
+pub use context::Context;
+pub use error::{BuildError, Error, Field, Result};
+pub use extract::{Extract, Form, Json, Path, Query, State, WholeBody};
+pub use handler::{Endpoint, Handler, RouteOptions};
+pub use middleware::{Middleware, Next, after, around, before};
+pub use respond::{BodyWriter, Html, IntoError, IntoResponse, Redirect, Response};
+pub use server::{Server, ServerConfig, ShutdownHandle};
+pub use service::Service;

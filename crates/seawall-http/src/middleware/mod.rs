@@ -1,0 +1,139 @@
+//! Middleware: something around a handler, in the order of registration, the first one outermost.
+//!
+//! [`Middleware`] is an async function or closure of `(Context, Next)`, or a configured type. [`before`] and
+//! [`after`] are synchronous hooks that allocate nothing; prefer them where a middleware need not wait.
+
+mod access_log;
+mod body_limit;
+mod hook;
+mod next;
+mod request_id;
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+
+use crate::context::Context;
+use crate::error::Result;
+use crate::extract::Needs;
+use crate::respond::Response;
+
+pub use access_log::AccessLog;
+pub use body_limit::BodyLimit;
+pub use hook::{Hook, after, before};
+pub use next::Next;
+pub use request_id::RequestId;
+pub(crate) use request_id::request_id;
+
+/// Something around a handler: an async function or closure of `(Context, Next)`, or a type of your own.
+///
+/// Middleware runs in the order of registration, the first one outermost, and may answer without calling `next`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a middleware",
+    label = "expected `async fn(Context, Next) -> Result<Response>`",
+    note = "write `async fn name(c: Context, next: Next) -> Result<Response>`, or `impl Middleware` for a type of your own"
+)]
+pub trait Middleware<M = ()>: Send + Sync + Sized + 'static {
+    /// Handles a request, by way of `next` or on its own.
+    ///
+    /// # Errors
+    /// Whatever ends the request; it travels outwards through the chain to `on_error`.
+    fn handle(&self, c: Context, next: Next) -> impl Future<Output = Result<Response>> + Send;
+    /// What must be there before the app may start.
+    fn needs(&self, _needs: &mut Needs) {}
+    /// How it is kept in a chain.
+    #[doc(hidden)]
+    fn into_step(self) -> Step
+    where
+        M: 'static,
+    {
+        Step::Around(Arc::new(TypedMiddleware(self, PhantomData)))
+    }
+}
+
+impl<F, Fut> Middleware<fn(Context, Next) -> Fut> for F
+where
+    F: Fn(Context, Next) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Response>> + Send + 'static,
+{
+    fn handle(&self, c: Context, next: Next) -> impl Future<Output = Result<Response>> + Send {
+        self(c, next)
+    }
+}
+
+/// A closure as a middleware whose type has a name: for `fn my_middleware(config) -> impl Middleware`.
+pub fn around<F, Fut>(run: F) -> Around<F>
+where
+    F: Fn(Context, Next) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Response>> + Send + 'static,
+{
+    Around(run)
+}
+
+/// What [`around`] makes.
+pub struct Around<F>(F);
+
+impl<F> fmt::Debug for Around<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Around(..)")
+    }
+}
+
+impl<F, Fut> Middleware for Around<F>
+where
+    F: Fn(Context, Next) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Response>> + Send + 'static,
+{
+    fn handle(&self, c: Context, next: Next) -> impl Future<Output = Result<Response>> + Send {
+        (self.0)(c, next)
+    }
+}
+
+/// One link of a compiled chain.
+#[doc(hidden)]
+#[derive(Clone)]
+pub enum Step {
+    /// Runs the rest itself: one boxed future.
+    Around(Arc<dyn AnyMiddleware>),
+    /// Looks before or after: no allocation.
+    Hook(Arc<Hook>),
+}
+
+impl Step {
+    pub(crate) fn needs(&self, needs: &mut Needs) {
+        if let Self::Around(middleware) = self {
+            middleware.needs(needs);
+        }
+    }
+}
+
+impl fmt::Debug for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Around(_) => "Around(..)",
+            Self::Hook(_) => "Hook(..)",
+        })
+    }
+}
+
+/// A middleware whose type is forgotten.
+#[doc(hidden)]
+pub trait AnyMiddleware: Send + Sync {
+    /// Runs it.
+    fn call(&self, c: Context, next: Next) -> BoxFuture<'_, Result<Response>>;
+    /// What it asks for at start.
+    fn needs(&self, needs: &mut Needs);
+}
+
+struct TypedMiddleware<W, M>(W, PhantomData<fn() -> M>);
+
+impl<W: Middleware<M>, M> AnyMiddleware for TypedMiddleware<W, M> {
+    fn call(&self, c: Context, next: Next) -> BoxFuture<'_, Result<Response>> {
+        Box::pin(self.0.handle(c, next))
+    }
+    fn needs(&self, needs: &mut Needs) {
+        self.0.needs(needs);
+    }
+}

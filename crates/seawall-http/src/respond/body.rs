@@ -1,0 +1,67 @@
+//! The answer's body as the connection sees it: bytes or a producer, and the permits that fall when it ends.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+use super::{Permits, ResponseBody};
+use crate::error::Error;
+
+/// What is written to the socket. Dropping it, at the end or when the client is gone, drops what the answer held.
+pub(crate) struct WireBody {
+    body: ResponseBody,
+    _held: Option<Permits>,
+}
+
+impl WireBody {
+    pub(super) fn new(body: ResponseBody, held: Option<Permits>) -> Self {
+        Self { body, _held: held }
+    }
+}
+
+/// The producer of a streamed body failed. Its message is for the log; the client sees the connection cut.
+pub(crate) struct BodyFailed(pub(super) Error);
+
+impl Body for WireBody {
+    type Data = Bytes;
+    type Error = BodyFailed;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyFailed>>> {
+        match &mut self.body {
+            ResponseBody::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            ResponseBody::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            ResponseBody::Stream(producer) => {
+                producer.poll_next(cx).map(|piece| piece.map(|p| p.map(Frame::data)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(&self.body, ResponseBody::Whole(bytes) if bytes.is_empty())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.body {
+            ResponseBody::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            ResponseBody::Stream(_) => SizeHint::default(),
+        }
+    }
+}
+
+impl fmt::Debug for BodyFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+impl fmt::Display for BodyFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the body's producer failed: {:?}", self.0)
+    }
+}
+impl std::error::Error for BodyFailed {}

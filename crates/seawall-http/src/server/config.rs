@@ -1,0 +1,159 @@
+//! Limits and timeouts of the server: plain data, checked once when the app is built.
+
+use std::num::NonZeroU32;
+use std::thread;
+use std::time::Duration;
+
+use seawall_core::ConfigError;
+
+/// Limits and timeouts of the server. All are on by default.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerConfig {
+    /// Worker threads, each with a runtime of its own. 1 to 1024. Default: one per core.
+    pub workers: Option<usize>,
+    /// Connections held at once; further ones wait in the kernel's queue. 1 to 1,000,000. Default: 0.8 x the
+    /// process's limit on open files, at most 65,536.
+    pub max_connections: u32,
+    /// How long the kernel's queue of connections may get; the kernel cuts it to `net.core.somaxconn`. At least 1.
+    /// Default 4096.
+    pub backlog: u16,
+    /// From a request's first byte to the end of its head, the detection of HTTP/2 included; from its acceptance, for
+    /// a connection's first. The connection is closed then. More than zero. Default 10 s.
+    pub head_timeout: Duration,
+    /// How long a connection may stay open between requests. More than zero. Default 60 s.
+    pub idle_timeout: Duration,
+    /// Bytes of a request's head; more is a 431. 8 KiB to 1 MiB. Default 32 KiB.
+    pub max_head_bytes: usize,
+    /// Header fields of a request; more is a 431. 1 to 1000. Default 100.
+    pub max_headers: usize,
+    /// Bytes of a request's body, counted on the stream; more is a 413. Default 2 MiB.
+    pub body_limit: usize,
+    /// Threads for blocking work per runtime. 1 to 512. Default 16.
+    pub max_blocking_threads: usize,
+    /// How long connections may take to end once the server is told to stop. Default 30 s.
+    pub shutdown_timeout: Duration,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            workers: None,
+            max_connections: max_connections(open_file_limit()),
+            backlog: 4096,
+            head_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(60),
+            max_head_bytes: 32 << 10,
+            max_headers: 100,
+            body_limit: 2 << 20,
+            max_blocking_threads: 16,
+            shutdown_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl ServerConfig {
+    /// The first field that cannot be used.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        let Self {
+            workers,
+            max_connections,
+            backlog,
+            head_timeout,
+            idle_timeout,
+            max_head_bytes,
+            max_headers,
+            body_limit: _,
+            max_blocking_threads,
+            shutdown_timeout: _,
+        } = self;
+        within("server.workers", workers.unwrap_or(1), 1, 1024)?;
+        within("server.max_connections", *max_connections as usize, 1, 1_000_000)?;
+        within("server.backlog", usize::from(*backlog), 1, usize::from(u16::MAX))?;
+        within("server.max_head_bytes", *max_head_bytes, 8 << 10, 1 << 20)?;
+        within("server.max_headers", *max_headers, 1, 1000)?;
+        within("server.max_blocking_threads", *max_blocking_threads, 1, 512)?;
+        for (field, timeout) in [("server.head_timeout", head_timeout), ("server.idle_timeout", idle_timeout)]
+        {
+            if timeout.is_zero() {
+                return Err(ConfigError::new(field, "0s", "more than zero"));
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn workers(&self) -> usize {
+        self.workers.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from))
+    }
+
+    pub(crate) fn connection_cap(&self) -> NonZeroU32 {
+        NonZeroU32::new(self.max_connections).unwrap_or(NonZeroU32::MIN)
+    }
+}
+
+fn within(field: &'static str, value: usize, min: usize, max: usize) -> Result<(), ConfigError> {
+    if (min..=max).contains(&value) {
+        return Ok(());
+    }
+    Err(ConfigError::new(field, value, format_args!("{min} to {max}")))
+}
+
+/// A fifth is left for files, upstream connections and the like.
+fn max_connections(open_files: u64) -> u32 {
+    (open_files / 5 * 4).clamp(1, 65_536) as u32
+}
+
+/// The soft limit, from `/proc`, since std has no call for it; 1024, the usual one, where that cannot be read.
+fn open_file_limit() -> u64 {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    parse_open_files(&limits).unwrap_or(1024)
+}
+
+fn parse_open_files(limits: &str) -> Option<u64> {
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    match line.split_whitespace().next()? {
+        "unlimited" => Some(u64::MAX),
+        number => number.parse().ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_is_valid() {
+        assert_eq!(ServerConfig::default().check(), Ok(()));
+    }
+
+    #[track_caller]
+    fn refused(change: impl FnOnce(&mut ServerConfig), problem: &str) {
+        let mut config = ServerConfig::default();
+        change(&mut config);
+        assert_eq!(config.check().unwrap_err().to_string(), problem);
+    }
+
+    #[test]
+    fn a_bad_value_is_named_with_its_range() {
+        refused(|c| c.workers = Some(0), "`server.workers` is 0, but must be 1 to 1024");
+        refused(|c| c.max_head_bytes = 100, "`server.max_head_bytes` is 100, but must be 8192 to 1048576");
+        refused(
+            |c| c.head_timeout = Duration::ZERO,
+            "`server.head_timeout` is 0s, but must be more than zero",
+        );
+    }
+
+    #[test]
+    fn connections_leave_a_fifth_of_the_files() {
+        assert_eq!(max_connections(1024), 816);
+        assert_eq!(max_connections(u64::MAX), 65_536);
+        assert_eq!(max_connections(0), 1);
+    }
+
+    #[test]
+    fn reads_the_limit_as_linux_writes_it() {
+        let text = "Limit  Soft Limit  Hard Limit  Units\nMax open files            20000                1048576      files\n";
+        assert_eq!(parse_open_files(text), Some(20_000));
+        assert_eq!(parse_open_files("Max open files unlimited unlimited files"), Some(u64::MAX));
+        assert_eq!(parse_open_files("nothing of the kind"), None);
+    }
+}

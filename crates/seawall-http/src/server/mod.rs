@@ -1,0 +1,132 @@
+//! The server: one listening socket, one current-thread runtime per core, and a drain at the end.
+//!
+//! Read on in `listener.rs` (accept, hand over), `conn.rs` (the only door to hyper), `shutdown.rs` (who says stop).
+
+mod config;
+mod conn;
+mod io;
+mod listener;
+mod shutdown;
+mod worker;
+
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
+use std::thread;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::error::{Error, Result};
+use crate::service::Service;
+
+pub use config::ServerConfig;
+use listener::Listener;
+use shutdown::Shutdown;
+pub use shutdown::ShutdownHandle;
+use worker::{Peers, Worker};
+
+/// A bound server. It accepts nothing before [`Server::run`].
+#[derive(Debug)]
+pub struct Server {
+    service: Service,
+    config: ServerConfig,
+    listener: TcpListener,
+    addr: SocketAddr,
+    shutdown: Shutdown,
+}
+
+impl Server {
+    pub(crate) fn bind(service: Service, config: ServerConfig, addr: &str) -> Result<Self> {
+        let failed = |problem: std::io::Error| Error::internal(format!("cannot listen on {addr}: {problem}"));
+        let mut found = addr.to_socket_addrs().map_err(failed)?;
+        let first =
+            found.next().ok_or_else(|| Error::internal(format!("cannot listen on {addr}: no address")))?;
+        Self::adopt(service, config.clone(), listen(first, config.backlog).map_err(failed)?)
+    }
+
+    pub(crate) fn adopt(service: Service, config: ServerConfig, listener: TcpListener) -> Result<Self> {
+        listener.set_nonblocking(true)?;
+        let addr = listener.local_addr()?;
+        Ok(Self { service, config, listener, addr, shutdown: Shutdown::default() })
+    }
+
+    /// The address that was bound; with the port, if 0 was asked for.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// A handle that stops the server from another thread.
+    pub fn handle(&self) -> ShutdownHandle {
+        self.shutdown.handle()
+    }
+
+    /// Serves until SIGTERM, SIGINT or [`ShutdownHandle::shutdown`]: then takes what has been accepted, tells every
+    /// connection to end after its request, and cuts those that have not after
+    /// [`ServerConfig::shutdown_timeout`]. A second signal cuts them at once.
+    ///
+    /// # Errors
+    /// If a thread or a runtime cannot be made.
+    pub fn run(self) -> Result<()> {
+        let workers = self.config.workers();
+        let (peers, inboxes) = Peers::new(workers, self.service.metrics());
+        let listener = Listener::new(self.listener, &self.config, self.service.metrics())?;
+        tracing::info!(addr = %self.addr, workers, max_connections = self.config.max_connections, "listening");
+        let mut threads = Vec::with_capacity(workers);
+        for (number, inbox) in inboxes.into_iter().enumerate() {
+            let worker = Worker {
+                number,
+                peers: peers.clone(),
+                inbox,
+                listener: listener.try_clone()?,
+                service: self.service.replicate(),
+                config: self.config.clone(),
+                shutdown: self.shutdown.clone(),
+            };
+            let runtime = runtime(&self.config)?;
+            let thread = thread::Builder::new().name(format!("seawall-w{number}"));
+            threads.push(thread.spawn(move || runtime.block_on(worker.run()))?);
+        }
+        drop(listener); // or the port would stay bound until the last connection ends
+        runtime(&self.config)?.block_on(self.shutdown.follow_signals(peers.idle()));
+        let cut: usize = threads.into_iter().map(|thread| thread.join().unwrap_or(0)).sum();
+        tracing::info!(addr = %self.addr, connections_cut = cut, "stopped");
+        Ok(())
+    }
+
+    /// Serves inside the runtime that polls this; see [`App::serve`](crate::App::serve).
+    pub(crate) async fn serve(self) -> Result<()> {
+        let (peers, inboxes) = Peers::new(1, self.service.metrics());
+        let inbox = inboxes.into_iter().next().expect("one worker has one inbox");
+        let listener = Listener::new(self.listener, &self.config, self.service.metrics())?;
+        tracing::info!(addr = %self.addr, "listening inside a given runtime: no order under overload is promised");
+        let (shutdown, idle) = (self.shutdown.clone(), peers.idle());
+        let worker = Worker {
+            number: 0,
+            peers,
+            inbox,
+            listener,
+            service: self.service,
+            config: self.config,
+            shutdown: self.shutdown,
+        };
+        let (cut, ()) = tokio::join!(worker.run(), shutdown.follow_signals(idle));
+        tracing::info!(addr = %self.addr, connections_cut = cut, "stopped");
+        Ok(())
+    }
+}
+
+fn runtime(config: &ServerConfig) -> Result<Runtime> {
+    let mut builder = Builder::new_current_thread();
+    builder.enable_all().max_blocking_threads(config.max_blocking_threads);
+    builder.thread_keep_alive(Duration::from_secs(10));
+    Ok(builder.build()?)
+}
+
+fn listen(addr: SocketAddr, backlog: u16) -> std::io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    // So that a restart can bind while connections of the last run are in TIME_WAIT.
+    socket.set_reuse_address(true)?;
+    socket.bind(&addr.into())?;
+    socket.listen(i32::from(backlog))?;
+    Ok(socket.into())
+}

@@ -1,0 +1,176 @@
+//! One worker: a runtime, an inbox of accepted sockets, and the connections it serves.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use seawall_core::metrics::{Gauge, Registry};
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinSet;
+
+use super::ServerConfig;
+use super::conn::{Connection, serve};
+use super::listener::{Accepted, HandedOver, Listener};
+use super::shutdown::{Phase, Shutdown};
+use crate::service::Service;
+
+/// Sockets that may wait for a busy worker to take them; more stay with whoever accepted them.
+const INBOX: usize = 1024;
+
+/// What the workers know of each other.
+#[derive(Clone)]
+pub(super) struct Peers(Arc<Shared>);
+
+struct Shared {
+    peers: Vec<Peer>,
+    /// Workers that have not ended, and the news that the last one has.
+    running: AtomicUsize,
+    ended: Notify,
+}
+
+struct Peer {
+    inbox: mpsc::Sender<HandedOver>,
+    connections: Gauge,
+    in_flight: Gauge,
+}
+
+impl Peers {
+    pub(super) fn new(workers: usize, registry: &Registry) -> (Self, Vec<mpsc::Receiver<HandedOver>>) {
+        let (peers, inboxes) = (0..workers).map(|number| peer(number, registry)).unzip();
+        (Self(Arc::new(Shared { peers, running: AtomicUsize::new(workers), ended: Notify::new() })), inboxes)
+    }
+
+    /// The worker with the fewest connections and requests in flight; `own` among equals, because handing over costs
+    /// a wake-up.
+    fn least_busy(&self, own: usize) -> usize {
+        let load = |peer: &Peer| peer.connections.value() + peer.in_flight.value();
+        let all = self.0.peers.iter().enumerate();
+        all.min_by_key(|(number, peer)| (load(peer), *number != own)).map_or(own, |(number, _)| number)
+    }
+
+    /// Returns when the last worker has ended.
+    pub(super) fn idle(&self) -> impl Future<Output = ()> + use<> {
+        let shared = Arc::clone(&self.0);
+        async move {
+            let mut ended = std::pin::pin!(shared.ended.notified());
+            // Enrolled before the count is read, so that an end in between is not missed.
+            ended.as_mut().enable();
+            if shared.running.load(Ordering::Acquire) > 0 {
+                ended.await;
+            }
+        }
+    }
+}
+
+fn peer(number: usize, registry: &Registry) -> (Peer, mpsc::Receiver<HandedOver>) {
+    let (inbox, receiver) = mpsc::channel(INBOX);
+    let worker = number.to_string();
+    let labels = [("worker", worker.as_str())];
+    let connections = registry.gauge("seawall_connections", "Open connections.", &labels);
+    let in_flight = registry.gauge("http_server_active_requests", "Requests being answered.", &labels);
+    (Peer { inbox, connections, in_flight }, receiver)
+}
+
+pub(super) struct Worker {
+    pub(super) number: usize,
+    pub(super) peers: Peers,
+    pub(super) inbox: mpsc::Receiver<HandedOver>,
+    pub(super) listener: Listener,
+    pub(super) service: Service,
+    pub(super) config: ServerConfig,
+    pub(super) shutdown: Shutdown,
+}
+
+/// Tells the others that this worker has ended, however it did.
+struct Running(Peers);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.0.0.running.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.0.ended.notify_waiters();
+        }
+    }
+}
+
+impl Worker {
+    /// Serves until told to stop; then drains. The number of connections that had to be cut.
+    pub(super) async fn run(mut self) -> usize {
+        let _running = Running(self.peers.clone());
+        let mut open = JoinSet::new();
+        let shutdown = self.shutdown.clone();
+        let stop = shutdown.reached(Phase::Draining);
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            tokio::select! {
+                () = &mut stop => break,
+                Some(_) = open.join_next(), if !open.is_empty() => {}
+                Some(socket) = self.inbox.recv() => self.take(&mut open, socket),
+                accepted = self.listener.accept() => self.place(&mut open, accepted),
+            }
+        }
+        self.drain(open).await
+    }
+
+    /// Hands a socket to the least busy worker, before its first read.
+    fn place(&self, open: &mut JoinSet<()>, accepted: Accepted) {
+        let number = self.peers.least_busy(self.number);
+        // Counted before it is taken over: a burst would otherwise all go to the same worker.
+        let accepted = accepted.counted(&self.peers.0.peers[number].connections);
+        if number == self.number {
+            return self.start(open, accepted);
+        }
+        let handed = match accepted.hand_over() {
+            Ok(handed) => handed,
+            Err(error) => return tracing::warn!(%error, "a socket could not be handed over"),
+        };
+        if let Err(refused) = self.peers.0.peers[number].inbox.try_send(handed) {
+            self.take(open, refused.into_inner()); // its inbox is full or closed: better here than nowhere
+        }
+    }
+
+    fn take(&self, open: &mut JoinSet<()>, handed: HandedOver) {
+        match handed.take() {
+            Ok(accepted) => self.start(open, accepted.counted(&self.peers.0.peers[self.number].connections)),
+            Err(error) => tracing::warn!(%error, "a socket could not be taken over"),
+        }
+    }
+
+    fn start(&self, open: &mut JoinSet<()>, accepted: Accepted) {
+        let connection = Connection {
+            service: self.service.clone(),
+            in_flight: self.peers.0.peers[self.number].in_flight.clone(),
+            shutdown: self.shutdown.clone(),
+            config: self.config.clone(),
+        };
+        open.spawn(serve(accepted, connection));
+    }
+
+    /// Takes what the kernel and the other workers have for us, closes the door, and waits for the rest.
+    async fn drain(mut self, mut open: JoinSet<()>) -> usize {
+        while let Some(accepted) = self.listener.accept_ready() {
+            self.start(&mut open, accepted.counted(&self.peers.0.peers[self.number].connections));
+        }
+        self.inbox.close();
+        while let Some(socket) = self.inbox.recv().await {
+            self.take(&mut open, socket);
+        }
+        let Self { listener, config, shutdown, .. } = self;
+        drop(listener);
+        let late = async {
+            tokio::select! {
+                () = tokio::time::sleep(config.shutdown_timeout) => {}
+                () = shutdown.reached(Phase::Cut) => {}
+            }
+        };
+        tokio::select! {
+            () = all_ended(&mut open) => {}
+            () = late => {}
+        }
+        let cut = open.len();
+        open.shutdown().await;
+        cut
+    }
+}
+
+async fn all_ended(open: &mut JoinSet<()>) {
+    while open.join_next().await.is_some() {}
+}

@@ -1,0 +1,167 @@
+//! [`Service`]: a checked app, ready to serve. Two functions own the seam: the outer one does panics, errors, HEAD and
+//! metrics; the inner one may simply use `?`.
+
+use std::any::Any;
+use std::fmt;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use http::Method;
+use seawall_core::metrics::Registry;
+
+use crate::app::{Background, Chain, Shared};
+use crate::body::Body;
+use crate::clock;
+use crate::context::{Arrival, Context, Matched};
+use crate::error::{Error, Result};
+use crate::handler::AnyHandler;
+use crate::middleware::Next;
+use crate::respond::Response;
+use crate::router::{Found, Params, Tree};
+
+/// A checked app, ready to serve. Cloning gives another handle to the same one.
+#[derive(Clone)]
+pub struct Service(Arc<Inner>);
+
+struct Inner {
+    router: Arc<Router>,
+    pre: Option<Arc<Chain>>,
+    shared: Arc<Shared>,
+    /// Lives as long as any copy of the service.
+    background: Option<Arc<Background>>,
+}
+
+/// All chains, and the tree that finds them.
+pub(crate) struct Router {
+    /// Read only, hence shared by all workers.
+    pub(crate) tree: Arc<Tree>,
+    pub(crate) routes: Vec<Arc<Chain>>,
+    pub(crate) scopes: Vec<Arc<Chain>>,
+}
+
+impl Service {
+    pub(crate) fn new(
+        router: Arc<Router>,
+        pre: Option<Arc<Chain>>,
+        shared: Arc<Shared>,
+        background: Option<Background>,
+    ) -> Self {
+        Self(Arc::new(Inner { router, pre, shared, background: background.map(Arc::new) }))
+    }
+
+    /// Answers a request. Failures and panics are answers by then.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the handler wherever it is; nothing is counted then.
+    pub async fn handle(&self, request: http::Request<Body>) -> Response {
+        self.respond(request, Arrival { peer: None, at: clock::now() }).await
+    }
+
+    pub(crate) async fn respond(&self, request: http::Request<Body>, arrival: Arrival) -> Response {
+        let c = Context::new(request, arrival, Arc::clone(&self.0.shared));
+        let answer = AssertUnwindSafe(self.run(c.clone())).catch_unwind().await;
+        let answer = answer.unwrap_or_else(|panic| Err(panicked(&*panic)));
+        let response = answer.unwrap_or_else(|error| self.0.shared.answer(&c, error));
+        let response = if c.method() == Method::HEAD { response.without_body() } else { response };
+        self.measure(c, response)
+    }
+
+    async fn run(&self, c: Context) -> Result<Response> {
+        let Some(pre) = &self.0.pre else { return self.0.router.run(c).await };
+        Next::new(Arc::clone(pre)).run(c).await
+    }
+
+    /// Counts the request, when its body ends.
+    fn measure(&self, c: Context, response: Response) -> Response {
+        let measured = Measured { status: response.status(), c };
+        if response.bytes().is_some() { response } else { response.hold(measured) }
+    }
+
+    /// The same service on reference counts of its own. One per core: else every request of every core writes to the
+    /// same few cache lines, those of its chain and of what all requests share.
+    #[must_use]
+    pub fn replicate(&self) -> Self {
+        let Inner { router, pre, shared, background } = &*self.0;
+        let shared = shared.replicate();
+        let own = |chain: &Arc<Chain>| chain.replicate(&shared, None);
+        let router = Arc::new(Router {
+            tree: Arc::clone(&router.tree),
+            routes: router.routes.iter().map(own).collect(),
+            scopes: router.scopes.iter().map(own).collect(),
+        });
+        let look_up = || Some(Arc::new(LookUp(Arc::clone(&router))) as _);
+        let pre = pre.as_ref().map(|pre| pre.replicate(&shared, look_up()));
+        Self(Arc::new(Inner { router, pre, shared, background: background.clone() }))
+    }
+
+    /// The registry that its metrics are in.
+    pub fn metrics(&self) -> &Registry {
+        self.0.shared.registry()
+    }
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Service").field("routes", &self.0.router.routes.len()).finish_non_exhaustive()
+    }
+}
+
+/// Counts its request when it is dropped: at once, or with the last byte of a streamed body.
+struct Measured {
+    status: http::StatusCode,
+    c: Context,
+}
+
+impl Drop for Measured {
+    fn drop(&mut self) {
+        let Some(matched) = self.c.matched() else { return };
+        let taken: Duration = clock::now().saturating_duration_since(self.c.received_at());
+        let (chain, method) = (&matched.chain, self.c.method());
+        let registry = self.c.shared().registry();
+        chain.timers().observe(registry, chain.pattern(), method, self.status, taken);
+    }
+}
+
+impl Router {
+    async fn run(&self, c: Context) -> Result<Response> {
+        let chain = Arc::clone(self.find(&c));
+        Next::new(chain).run(c).await
+    }
+
+    fn find(&self, c: &Context) -> &Arc<Chain> {
+        let (chain, params) = match self.tree.find(c.method(), c.path()) {
+            Found::Route(route, params) => (&self.routes[route], params),
+            Found::Methods(allow) => {
+                c.set_other_methods(allow);
+                (self.scope(c), Params::default())
+            }
+            Found::Nothing => (self.scope(c), Params::default()),
+        };
+        c.set_matched(Matched { chain: Arc::clone(chain), params });
+        chain
+    }
+
+    /// The group that answers for a path without a route.
+    fn scope(&self, c: &Context) -> &Arc<Chain> {
+        let scope = self.tree.scope(c.path()).expect("the outermost group answers for every path");
+        &self.scopes[scope]
+    }
+}
+
+/// The end of the pre-routing chain.
+pub(crate) struct LookUp(pub(crate) Arc<Router>);
+
+impl AnyHandler for LookUp {
+    fn call(&self, c: Context) -> BoxFuture<'_, Result<Response>> {
+        Box::pin(self.0.run(c))
+    }
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> Error {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    Error::internal(format!("the handler panicked: {}", text.unwrap_or("no message")))
+}

@@ -1,0 +1,39 @@
+#![doc = include_str!("../../../README.md")]
+//!
+//! # The tour
+//!
+//! - [`App`], [`Context`], [`Group`]: routes, handlers, groups. Start with [`prelude`].
+//! - [`extract`] and [`IntoResponse`]: what handlers take and give.
+//! - [`middleware`]: before and after the handler; [`around`], [`before`], [`after`] for your own.
+//! - [`Server`] and [`ServerConfig`]: limits, timeouts, drain.
+//! - [`testing`]: requests without a network.
+//! - [`data`]: embedded SQL, cache, queue. [`guard`]: permits, rate limits, back-off. [`observe`]: metrics, signals,
+//!   health, on a listener of their own. [`core`]: the words that all share.
+//!
+//! This crate has no logic of its own.
+
+pub use seawall_core as core;
+pub use seawall_data as data;
+pub use seawall_guard as guard;
+pub use seawall_http::{
+    App, Body, BodyWriter, BuildError, Context, Endpoint, Error, Extract, Field, Form, Group, Handler, Html,
+    IntoError, IntoResponse, Json, Middleware, Next, Path, Query, Redirect, Response, Result, RouteOptions,
+    Server, ServerConfig, Service, ShutdownHandle, State, WholeBody, after, around, before, extract,
+    middleware, testing,
+};
+pub use seawall_observe as observe;
+
+pub use bytes::Bytes;
+pub use http::{self, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+/// Builds a JSON value in place: `json!({"message": "hello"})`.
+pub use serde_json::json;
+
+/// What nearly every service needs: `use seawall::prelude::*`.
+pub mod prelude {
+    pub use crate::middleware::{AccessLog, BodyLimit, RequestId};
+    pub use crate::{
+        App, Body, Bytes, Context, Error, Extract, Form, Group, Html, IntoResponse, Json, Middleware, Next,
+        Path, Query, Redirect, Response, Result, RouteOptions as _, ServerConfig, State, StatusCode,
+        WholeBody, after, around, before, json,
+    };
+}
