@@ -52,10 +52,10 @@ fn word(judgement: Judgement) -> &'static str {
     }
 }
 
-/// The probes as ribbons, their warm-ups hatched.
+/// The probes as ribbons, their warm-ups greyed.
 fn with_probes(mut chart: Chart, knee: &KneePhase) -> Chart {
     for probe in &knee.probes {
-        chart = chart.region(probe.start_s, probe.measured_from_s, Tone::Grey, Look::Hatch, "").region(
+        chart = chart.region(probe.start_s, probe.measured_from_s, Tone::Grey, Look::Muted, "").region(
             probe.start_s,
             probe.end_s,
             tone(probe.judgement),
@@ -175,7 +175,7 @@ fn against_load(knee: &KneePhase, slo: &Slo) -> Chart {
     .guide(slo.p99_ms, Tone::Red, format!("objective: p99 < {} ms", number(slo.p99_ms)));
     match (knee.lo_rps, knee.hi_rps) {
         (Some(lo), Some(hi)) => {
-            chart.region(lo, hi, Tone::Blue, Look::Shade, &format!("knee {} – {}", number(lo), number(hi)))
+            chart.region(lo, hi, Tone::Blue, Look::Strong, &format!("knee {} – {}", number(lo), number(hi)))
         }
         _ => chart,
     }

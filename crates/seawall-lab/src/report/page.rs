@@ -67,10 +67,10 @@ fn header(out: &mut String, report: &Report) {
     for (id, name, _) in parts.iter().filter(|(_, _, there)| *there) {
         nav.push(format!("<a href=\"#{id}\">{name}</a>"));
     }
-    let _ = write!(
+    let _ = writeln!(
         out,
         "<header class=\"page-head\"><div class=\"brand\">{MARK}<div><p class=\"over\">Seawall report</p><h1>{}</h1></div></div>\
-         <p class=\"when\">{} · took {}</p><nav>{}<button type=\"button\" id=\"theme\" hidden>Dark</button></nav></header>\n",
+         <p class=\"when\">{} · took {}</p><nav>{}<button type=\"button\" id=\"theme\" hidden>Dark</button></nav></header>",
         escape(&report.title),
         escape(&report.generated_at),
         escape(&millis(report.duration_s * 1000.0)),

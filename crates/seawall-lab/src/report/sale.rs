@@ -74,7 +74,7 @@ fn stock(sale: &Sale) -> Chart {
 
 fn percentiles(sale: &Sale) -> Chart {
     let x = Axis { label: "percentile", kind: Kind::Log, unit: Unit::Quantile };
-    let y = Axis { label: "ms", kind: Kind::Log, unit: Unit::Millis };
+    let y = Axis { label: "latency, ms", kind: Kind::Log, unit: Unit::Millis };
     let curve = |points: &[Quantile]| -> Vec<(f64, f64)> {
         points.iter().filter(|p| p.q < 1.0).map(|p| (1.0 / (1.0 - p.q), p.ms)).collect()
     };

@@ -57,8 +57,8 @@ impl Chart {
             let _ =
                 write!(out, "<li class=\"{shape} {}\">{}</li>", series.tone.class(), escape(&series.name));
         }
-        if self.regions.iter().any(|r| r.look == Look::Hatch) {
-            out.push_str("<li class=\"key-hatch t-grey\">warm-up, not counted</li>");
+        if self.regions.iter().any(|r| r.look == Look::Muted) {
+            out.push_str("<li class=\"key-muted t-grey\">warm-up, not counted</li>");
         }
         for (name, tone) in &self.keys {
             let _ = write!(out, "<li class=\"key-block {}\">{}</li>", tone.class(), escape(name));

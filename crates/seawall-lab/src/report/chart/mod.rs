@@ -76,8 +76,10 @@ struct Region {
 pub(super) enum Look {
     /// The whole height, lightly.
     Shade,
-    /// The whole height, hatched: what does not count.
-    Hatch,
+    /// The whole height, to be noticed.
+    Strong,
+    /// The whole height, greyed: what does not count.
+    Muted,
     /// A ribbon along the top.
     Ribbon,
 }

@@ -112,7 +112,9 @@ fn nice_step(span: f64, wanted: usize, unit: Unit) -> f64 {
     }
     let power = 10f64.powf(raw.log10().floor());
     let whole = unit == Unit::Count;
-    let step = [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().map(|m| m * power).find(|s| *s >= raw * 0.999_999);
+    // People count seconds in ones, twos and fives.
+    let sizes = [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().filter(|m| unit != Unit::Seconds || *m != 2.5);
+    let step = sizes.map(|m| m * power).find(|s| *s >= raw * 0.999_999);
     let step = step.unwrap_or(power * 10.0);
     if whole { step.max(1.0).ceil() } else { step }
 }
@@ -133,34 +135,42 @@ fn linear(unit: Unit, lo: f64, mut hi: f64, wanted: usize, rounded: bool) -> Sca
     Scale { kind: Kind::Linear, unit, lo, hi, ticks }
 }
 
-fn log(unit: Unit, lo: f64, hi: f64, wanted: usize, rounded: bool) -> Scale {
-    let steps: &[f64] = match (hi / lo).log10() {
-        _ if unit == Unit::Quantile => &[1.0],
-        decades if decades * 3.0 <= wanted as f64 * 1.4 => &[1.0, 2.0, 5.0],
-        decades if decades * 2.0 <= wanted as f64 * 1.4 => &[1.0, 3.0],
-        _ => &[1.0],
-    };
-    let (from, to) = (lo.log10().floor() as i32 - 1, hi.log10().ceil() as i32 + 1);
-    let every = (f64::from(to - from) / wanted as f64 / 1.5).ceil().max(1.0) as i32;
-    let all: Vec<f64> = (from..=to)
-        .filter(|power| (power - from) % every == 0)
-        .flat_map(|power| steps.iter().map(move |m| m * 10f64.powi(power)))
-        .collect();
-    let (mut lo, mut hi) = (lo, hi);
+fn log(unit: Unit, mut lo: f64, mut hi: f64, wanted: usize, rounded: bool) -> Scale {
     if rounded {
-        lo = all.iter().copied().rfind(|t| *t <= lo * 1.000_001).unwrap_or(lo);
-        hi = all.iter().copied().find(|t| *t >= hi * 0.999_999).unwrap_or(hi);
+        // The ends move to the next 1, 2 or 5, so that no decade stands empty.
+        let ends = powers(lo, hi, 1, &[1.0, 2.0, 5.0]);
+        lo = ends.iter().copied().rfind(|t| *t <= lo * 1.000_001).unwrap_or(lo);
+        hi = ends.iter().copied().find(|t| *t >= hi * 0.999_999).unwrap_or(hi);
     }
     if hi <= lo * 1.000_001 {
         (lo, hi) = (lo / 2.0, hi * 2.0);
     }
-    let mut ticks: Vec<f64> =
-        all.into_iter().filter(|t| (lo * 0.999_999..=hi * 1.000_001).contains(t)).collect();
+    let decades = (hi / lo).log10();
+    let fits = |per_decade: f64| decades * per_decade <= wanted as f64 * 1.2;
+    let steps: &[f64] = match unit {
+        Unit::Quantile => &[1.0],
+        _ if fits(3.0) => &[1.0, 2.0, 5.0],
+        _ if fits(2.0) => &[1.0, 3.0],
+        _ => &[1.0],
+    };
+    let every = (decades / (wanted as f64 * 1.2)).ceil().max(1.0) as i32;
+    let mut ticks = powers(lo, hi, every, steps);
+    ticks.retain(|t| (lo * 0.999_999..=hi * 1.000_001).contains(t));
+    if ticks.len() < 2 {
+        ticks = vec![lo, hi]; // an interval too narrow for round numbers
+    }
     if unit == Unit::Quantile && lo <= 2.0 && hi >= 2.0 {
-        ticks.retain(|t| *t > 1.5); // "0 %" says nothing and "50 %" does
+        ticks.retain(|t| *t > 2.0); // "0 %" says nothing and "50 %" does
         ticks.insert(0, 2.0);
     }
     Scale { kind: Kind::Log, unit, lo, hi, ticks }
+}
+
+/// `steps` times the powers of ten (only every so many) that reach beyond both ends.
+fn powers(lo: f64, hi: f64, every: i32, steps: &[f64]) -> Vec<f64> {
+    let (from, to) = (lo.log10().floor() as i32 - 1, hi.log10().ceil() as i32 + 1);
+    let wanted = (from..=to).filter(|power| power.rem_euclid(every) == 0);
+    wanted.flat_map(|power| steps.iter().map(move |m| m * 10f64.powi(power))).collect()
 }
 
 #[cfg(test)]
@@ -193,7 +203,7 @@ mod tests {
     }
     #[test]
     fn a_wide_log_axis_has_decades() {
-        check(Kind::Log, Unit::Millis, &[0.08, 900.0], "0.01 0.1 1 10 100 1k");
+        check(Kind::Log, Unit::Millis, &[0.08, 900.0], "0.1 1 10 100 1k");
     }
     #[test]
     fn a_narrow_log_axis_has_steps_between() {

@@ -56,7 +56,7 @@ impl<'a> Drawing<'a> {
         let has_labels = chart.regions.iter().any(|r| !r.label.is_empty());
         let top = if has_labels { 46.0 } else { 30.0 };
         let height = size.height - top - 44.0;
-        let y = Scale::fit(chart.y.kind, chart.y.unit, &chart.ys(), (height / 44.0) as usize, true);
+        let y = Scale::fit(chart.y.kind, chart.y.unit, &chart.ys(), (height / 38.0) as usize, true);
         let widest = y.ticks.iter().map(|t| y.label(*t).chars().count()).max().unwrap_or(1);
         let left = (widest as f64 * CHARACTER + 14.0).max(36.0);
         let width = size.width - left - 18.0;
@@ -123,8 +123,9 @@ impl<'a> Drawing<'a> {
                 continue;
             }
             let (look, y, height) = match region.look {
+                Look::Strong => ("shade strong", self.plot.top, self.plot.height),
                 Look::Shade => ("shade", self.plot.top, self.plot.height),
-                Look::Hatch => ("hatch", self.plot.top, self.plot.height),
+                Look::Muted => ("muted", self.plot.top, self.plot.height),
                 Look::Ribbon => ("ribbon", self.plot.top - 4.0, 4.0),
             };
             let _ = write!(
@@ -138,22 +139,23 @@ impl<'a> Drawing<'a> {
         self.region_labels(out);
     }
 
-    /// Names above the plot, from left to right; one that would touch its neighbour is left to the legend.
+    /// Names above the plot. The widest regions are named first; a name that would touch another is left out.
     fn region_labels(&self, out: &mut String) {
         let mut labelled: Vec<&Region> = self.chart.regions.iter().filter(|r| !r.label.is_empty()).collect();
-        labelled.sort_by(|a, b| a.from.total_cmp(&b.from));
+        labelled.sort_by(|a, b| (b.to - b.from).total_cmp(&(a.to - a.from)));
         let (start, end) = (self.plot.left, self.plot.left + self.plot.width);
-        let mut free_from = start;
+        let mut taken: Vec<(f64, f64)> = Vec::new();
         out.push_str("<g class=\"region-labels\">");
         for region in labelled {
             let (Some(from), Some(to)) = (self.px(region.from), self.px(region.to)) else { continue };
             let half = region.label.chars().count() as f64 * CHARACTER / 2.0;
             let middle = f64::midpoint(from.max(start), to.min(end))
                 .clamp(start + half, (end - half).max(start + half));
-            if middle - half < free_from {
+            let (left, right) = (middle - half - 4.0, middle + half + 4.0);
+            if taken.iter().any(|(l, r)| left < *r && *l < right) {
                 continue;
             }
-            free_from = middle + half + 8.0;
+            taken.push((left, right));
             let _ = write!(
                 out,
                 "<text class=\"region-label {}\" x=\"{middle:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",

@@ -1,0 +1,115 @@
+//! From counters to rates: what the process used between samples, and what one request cost.
+
+use crate::report::{Cost, ResourcePoint};
+
+use super::sampler::Sample;
+
+/// Rates between each sample and the one before. The first sample has none before it and gives no point.
+pub fn points(samples: &[Sample]) -> Vec<ResourcePoint> {
+    samples.windows(2).filter_map(|pair| point(&pair[0], &pair[1])).collect()
+}
+
+fn point(before: &Sample, after: &Sample) -> Option<ResourcePoint> {
+    let seconds = after.t_s - before.t_s;
+    if seconds <= 0.0 {
+        return None;
+    }
+    let (a, b) = (&before.process, &after.process);
+    let per_second = |from: u64, to: u64| to.saturating_sub(from) as f64 / seconds;
+    Some(ResourcePoint {
+        t_s: after.t_s,
+        cpu_user: (b.cpu_user_s - a.cpu_user_s).max(0.0) / seconds,
+        cpu_sys: (b.cpu_sys_s - a.cpu_sys_s).max(0.0) / seconds,
+        rss_bytes: b.rss_bytes,
+        voluntary_per_s: per_second(a.voluntary_switches, b.voluntary_switches),
+        involuntary_per_s: per_second(a.involuntary_switches, b.involuntary_switches),
+        threads: b.threads,
+        open_fds: b.open_fds,
+    })
+}
+
+/// What one of `requests` cost between `from_s` and `to_s`: the samples next to the window, scaled to its length.
+/// `None` without two samples around the window or without requests.
+pub fn cost(samples: &[Sample], from_s: f64, to_s: f64, requests: u64) -> Option<Cost> {
+    let first = samples.iter().rposition(|s| s.t_s <= from_s).unwrap_or(0);
+    let last = samples.iter().position(|s| s.t_s >= to_s).unwrap_or(samples.len().checked_sub(1)?);
+    if last <= first || requests == 0 {
+        return None;
+    }
+    let (before, after) = (&samples[first], &samples[last]);
+    let spanned = after.t_s - before.t_s;
+    if spanned <= 0.0 || to_s <= from_s {
+        return None;
+    }
+    // Samples rarely fall on the window's ends; the service was as busy just beside it as within.
+    let share = ((to_s - from_s) / spanned).min(1.0) / requests as f64;
+    let (a, b) = (&before.process, &after.process);
+    let switches = |from: u64, to: u64| to.saturating_sub(from) as f64 * share;
+    Some(Cost {
+        cpu_user_us: (b.cpu_user_s - a.cpu_user_s).max(0.0) * 1e6 * share,
+        cpu_sys_us: (b.cpu_sys_s - a.cpu_sys_s).max(0.0) * 1e6 * share,
+        voluntary_switches: switches(a.voluntary_switches, b.voluntary_switches),
+        involuntary_switches: switches(a.involuntary_switches, b.involuntary_switches),
+        rss_bytes: samples[first..=last].iter().map(|s| s.process.rss_bytes).max().unwrap_or(0),
+        generator_cpu_us: None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signals::ProcessSample;
+
+    fn at(t_s: f64, cpu: f64, switches: u64) -> Sample {
+        let process = ProcessSample {
+            cpu_user_s: cpu,
+            cpu_sys_s: cpu / 2.0,
+            rss_bytes: switches * 10,
+            voluntary_switches: switches,
+            involuntary_switches: switches / 10,
+            threads: 3,
+            open_fds: None,
+        };
+        Sample { t_s, process }
+    }
+
+    #[test]
+    fn rates_are_differences_over_time() {
+        let points = points(&[at(1.0, 0.0, 0), at(1.5, 0.25, 100)]);
+        assert_eq!(points.len(), 1);
+        let point = &points[0];
+        assert_eq!((point.t_s, point.cpu_user, point.cpu_sys), (1.5, 0.5, 0.25));
+        assert_eq!((point.voluntary_per_s, point.involuntary_per_s), (200.0, 20.0));
+    }
+    #[test]
+    fn a_thread_that_ended_does_not_make_a_negative_rate() {
+        assert_eq!(points(&[at(1.0, 0.0, 500), at(2.0, 0.0, 100)])[0].voluntary_per_s, 0.0);
+    }
+    #[test]
+    fn samples_at_one_moment_give_no_rate() {
+        assert!(points(&[at(1.0, 0.0, 0), at(1.0, 1.0, 0)]).is_empty());
+    }
+
+    #[test]
+    fn the_cost_is_scaled_to_the_window() {
+        let samples = [at(0.0, 0.0, 0), at(1.0, 1.0, 1000), at(2.0, 2.0, 2000), at(3.0, 3.0, 3000)];
+        let cost = cost(&samples, 1.25, 2.25, 10_000).unwrap();
+        assert!((cost.cpu_user_us - 100.0).abs() < 1e-9 && (cost.cpu_sys_us - 50.0).abs() < 1e-9, "{cost:?}");
+        assert!((cost.voluntary_switches - 0.1).abs() < 1e-9);
+        assert_eq!(cost.rss_bytes, 30_000);
+    }
+    #[test]
+    fn a_window_beyond_the_samples_uses_what_there_is() {
+        let samples = [at(1.0, 1.0, 0), at(2.0, 2.0, 0)];
+        let cost = cost(&samples, 0.0, 9.0, 1_000_000).unwrap();
+        assert!((cost.cpu_user_us - 1.0).abs() < 1e-9, "not scaled beyond what was seen: {cost:?}");
+    }
+    #[test]
+    fn no_requests_have_no_cost() {
+        assert_eq!(cost(&[at(0.0, 0.0, 0), at(1.0, 1.0, 0)], 0.0, 1.0, 0), None);
+    }
+    #[test]
+    fn no_samples_have_no_cost() {
+        assert_eq!(cost(&[], 0.0, 1.0, 5), None);
+    }
+}
