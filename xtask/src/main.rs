@@ -1,0 +1,65 @@
+//! `cargo xtask`: every chore of this repository as a typed command. `cargo xtask --help` lists them.
+//!
+//! `test` is the whole check and exactly what CI runs. Nothing here is needed to build or use Seawall.
+
+mod clock;
+mod run;
+mod setup;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Chores of the Seawall repository.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The whole check, exactly as CI runs it: set-up, format, tidy, clippy, tests, models, doctests, docs.
+    ///
+    /// Stops at the first step that fails and prints the command to repeat that step alone.
+    Test,
+    /// Only the house rules: dependency edges, lengths, headers, absences, documented metrics and unsafe code.
+    ///
+    /// Takes less than a second. The same rules run as tests (`cargo test -p xtask`).
+    Tidy,
+    /// Installs what `test` needs and this machine lacks: with apt as root, else says what to install.
+    Setup,
+    /// Formats all Rust code.
+    Fmt,
+}
+
+fn main() -> ExitCode {
+    let root = repository();
+    let done = match Cli::parse().command {
+        Command::Test => run::test(&root),
+        Command::Tidy => run::tidy(&root),
+        Command::Setup => setup::run(),
+        Command::Fmt => run::fmt(&root),
+    };
+    report(done)
+}
+
+fn report(done: Result<()>) -> ExitCode {
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nfailed: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The folder above this crate's.
+fn repository() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().expect("xtask lies in the repository's root").to_path_buf()
+}

@@ -1,0 +1,123 @@
+//! The steps of `cargo xtask test`, in the order in which a mistake is found soonest.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{clock, setup, tidy};
+
+/// One child process of the check.
+struct Step {
+    name: &'static str,
+    arguments: &'static [&'static str],
+    environment: &'static [(&'static str, &'static str)],
+}
+
+const STEPS: [Step; 6] = [
+    Step { name: "format", arguments: &["fmt", "--all", "--check"], environment: &[] },
+    Step {
+        name: "clippy",
+        arguments: &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"],
+        environment: &[],
+    },
+    Step {
+        name: "tests",
+        // The house rules are among them, as tests of this crate.
+        arguments: &["nextest", "run", "--workspace", "--cargo-quiet", "--no-fail-fast"],
+        environment: &[],
+    },
+    Step {
+        name: "models",
+        arguments: &["test", "--quiet", "--package", "seawall-guard", "--lib", "model"],
+        // Another cfg rebuilds everything below it: in a folder of its own, so that the others stay built.
+        environment: &[("RUSTFLAGS", "--cfg loom"), ("CARGO_TARGET_DIR", "target/loom")],
+    },
+    Step { name: "doctests", arguments: &["test", "--doc", "--workspace", "--quiet"], environment: &[] },
+    Step {
+        name: "docs",
+        // Private items too: module headers point at them, and a link that rots should be seen.
+        arguments: &["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"],
+        environment: &[("RUSTDOCFLAGS", "-D warnings")],
+    },
+];
+
+/// The whole check.
+pub(crate) fn test(root: &Path) -> Result<()> {
+    let start = clock::now();
+    let mut times = vec![timed("setup", setup::run)?, timed("tidy", || tidy(root))?];
+    for step in &STEPS {
+        times.push(timed(step.name, || step.run(root))?);
+    }
+    println!("\nall steps passed");
+    for (name, time) in times {
+        println!("  {name:<10} {:>7.1} s", time.as_secs_f64());
+    }
+    println!("  {:<10} {:>7.1} s", "together", (clock::now() - start).as_secs_f64());
+    Ok(())
+}
+
+/// The house rules alone.
+pub(crate) fn tidy(root: &Path) -> Result<()> {
+    let findings = tidy::check_all(&tidy::Tree::read(root)?);
+    for finding in &findings {
+        println!("{finding}");
+    }
+    match findings.len() {
+        0 => Ok(()),
+        1 => bail!("tidy: one rule is broken (above)"),
+        many => bail!("tidy: rules are broken in {many} places (above)"),
+    }
+}
+
+/// Formats everything.
+pub(crate) fn fmt(root: &Path) -> Result<()> {
+    Step { name: "fmt", arguments: &["fmt", "--all"], environment: &[] }.run(root)
+}
+
+fn timed(name: &'static str, step: impl FnOnce() -> Result<()>) -> Result<(&'static str, Duration)> {
+    println!("\n== {name}");
+    let start = clock::now();
+    step()?;
+    let took = clock::now() - start;
+    println!("== {name}: passed in {:.1} s", took.as_secs_f64());
+    Ok((name, took))
+}
+
+impl Step {
+    fn run(&self, root: &Path) -> Result<()> {
+        let mut command = Command::new(setup::cargo());
+        command.args(self.arguments).current_dir(root).stdin(Stdio::null());
+        command.envs(self.environment.iter().copied());
+        let status = command.status().with_context(|| format!("{}: cannot start cargo", self.name))?;
+        if !status.success() {
+            bail!("{} ({status}); to repeat this step alone:\n  {}", self.name, self.command_line());
+        }
+        Ok(())
+    }
+
+    fn command_line(&self) -> String {
+        let environment = self.environment.iter().map(|(name, value)| format!("{name}='{value}' "));
+        format!("{}cargo {}", environment.collect::<String>(), self.arguments.join(" "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_step_says_how_to_repeat_it() {
+        let step = Step { name: "docs", arguments: &["doc", "--quiet"], environment: &[("FLAGS", "-D x")] };
+        assert_eq!(step.command_line(), "FLAGS='-D x' cargo doc --quiet");
+    }
+
+    #[test]
+    fn every_step_looks_at_the_whole_workspace_or_names_its_package() {
+        for step in &STEPS {
+            let whole = ["--workspace", "--all", "--package"];
+            assert!(step.arguments.iter().any(|argument| whole.contains(argument)), "{}", step.name);
+        }
+    }
+}

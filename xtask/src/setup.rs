@@ -1,0 +1,130 @@
+//! What the check needs beyond the Rust toolchain, and how to get it on a fresh Debian machine.
+//!
+//! As root it installs what is missing, with apt and from crates.io; otherwise it says what to type. It never
+//! installs a Rust toolchain: `rust-toolchain.toml` names the one to have.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+
+/// A program that must be on the path.
+struct Tool {
+    program: &'static str,
+    package: &'static str,
+    reason: &'static str,
+}
+
+const TOOLS: [Tool; 2] = [
+    Tool {
+        program: "cc",
+        package: "gcc libc6-dev",
+        reason: "links every binary and compiles the embedded SQLite",
+    },
+    Tool { program: "chromium", package: "chromium", reason: "tests look at the lab's report in a browser" },
+];
+
+/// Checked with Rust 1.95; any version that is already there will do.
+const NEXTEST: [&str; 5] = ["install", "cargo-nextest", "--locked", "--version", "0.9.143"];
+
+/// Finds what is missing and installs it, or says how.
+pub(crate) fn run() -> Result<()> {
+    install_packages()?;
+    check_components()?;
+    install_nextest()
+}
+
+/// The cargo that runs us, so that all steps use one toolchain.
+pub(crate) fn cargo() -> OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+fn install_packages() -> Result<()> {
+    let missing: Vec<_> = TOOLS.iter().filter(|tool| !is_on_path(tool.program)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let packages: Vec<_> = missing.iter().flat_map(|tool| tool.package.split(' ')).collect();
+    let install = format!("apt-get install --yes --no-install-recommends {}", packages.join(" "));
+    if !is_root() || !is_on_path("apt-get") {
+        bail!("missing: {}\nplease install:\n  sudo {install}", describe(&missing));
+    }
+    println!("installing {}", packages.join(" "));
+    shell("apt-get update --quiet --quiet")?;
+    shell(&install)
+}
+
+fn describe(tools: &[&Tool]) -> String {
+    let each = tools.iter().map(|tool| format!("`{}` ({})", tool.program, tool.reason));
+    each.collect::<Vec<_>>().join(", ")
+}
+
+/// rustfmt and clippy come with rustup's default profile, but not with its minimal one.
+fn check_components() -> Result<()> {
+    for (subcommand, component) in [("fmt", "rustfmt"), ("clippy", "clippy")] {
+        if !cargo_answers(&[subcommand, "--version"]) {
+            bail!(
+                "`cargo {subcommand}` does not run; please install it:\n  rustup component add {component}"
+            );
+        }
+    }
+    Ok(())
+}
+
+fn install_nextest() -> Result<()> {
+    if cargo_answers(&["nextest", "--version"]) {
+        return Ok(());
+    }
+    println!("installing cargo-nextest, the test runner: some minutes, once per machine");
+    let status = Command::new(cargo()).args(NEXTEST).stdin(Stdio::null()).status();
+    let status = status.context("cannot start cargo")?;
+    if !status.success() {
+        bail!("cargo-nextest could not be installed ({status}); to see why:\n  cargo {}", NEXTEST.join(" "));
+    }
+    Ok(())
+}
+
+fn cargo_answers(arguments: &[&str]) -> bool {
+    let mut command = Command::new(cargo());
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+fn is_on_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+/// The owner of our own /proc entry is our effective user.
+fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    Path::new("/proc/self").metadata().is_ok_and(|metadata| metadata.uid() == 0)
+}
+
+fn shell(line: &str) -> Result<()> {
+    let mut command = Command::new("sh");
+    command.args(["-c", line]).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
+    let status = command.status().with_context(|| format!("cannot start `{line}`"))?;
+    if !status.success() {
+        bail!("`{line}` ended with {status}");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_tool_is_named_with_its_reason() {
+        let tool = Tool { program: "cc", package: "gcc", reason: "links" };
+        assert_eq!(describe(&[&tool]), "`cc` (links)");
+    }
+
+    #[test]
+    fn what_is_on_the_path_is_found() {
+        assert!(is_on_path("sh"));
+        assert!(!is_on_path("no-such-program-anywhere"));
+    }
+}
