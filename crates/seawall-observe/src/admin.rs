@@ -1,0 +1,203 @@
+//! The admin listener: metrics, signals and health over HTTP, on a thread and a runtime of its own.
+//!
+//! It shares nothing with the workers but the registry's atomics, so it answers while every worker is busy; the
+//! kernel then has one more thread to share the cores among. It listens on loopback, since what it shows is nobody
+//! else's business: another address has to be allowed explicitly. It has no authentication.
+//!
+//! It goes on through a drain (`/health/ready` says so) and ends when [`Admin`] is stopped or dropped.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use seawall_core::ConfigError;
+use seawall_core::metrics::Registry;
+use seawall_http::{App, Context, Error, Response, Result, ServerConfig, State};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::oneshot;
+
+use crate::{Health, NotReady, ProcessUsage, Signals, clock, exposition};
+
+/// Where the admin listener listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdminConfig {
+    /// Address and port; port 0 takes a free one. Default 127.0.0.1:6060.
+    pub addr: SocketAddr,
+    /// Whether `addr` may be reachable from other machines. Default no.
+    pub allow_remote: bool,
+}
+
+impl Default for AdminConfig {
+    fn default() -> Self {
+        Self { addr: (Ipv4Addr::LOCALHOST, 6060).into(), allow_remote: false }
+    }
+}
+
+/// Why the admin listener could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// The address is not on loopback, and that was not allowed.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The address could not be bound.
+    #[error("the admin listener cannot listen on {addr}")]
+    Bind {
+        /// The address asked for.
+        addr: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Its thread or its runtime could not be made.
+    #[error("the admin listener cannot start")]
+    Thread(#[source] io::Error),
+}
+
+/// The running admin listener. Dropping it stops it.
+#[derive(Debug)]
+pub struct Admin {
+    local_addr: SocketAddr,
+    health: Health,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What its handlers look at.
+#[derive(Debug, Clone)]
+struct View {
+    registry: Registry,
+    health: Health,
+    started: Instant,
+}
+
+impl Admin {
+    /// Binds, starts the thread, and returns: from then on it answers.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    pub fn start(config: &AdminConfig, registry: &Registry) -> Result<Self, AdminError> {
+        let AdminConfig { addr, allow_remote } = *config;
+        if !addr.ip().is_loopback() && !allow_remote {
+            let allowed = "a loopback address such as 127.0.0.1:6060, unless `admin.allow_remote` is true";
+            return Err(ConfigError::new("admin.addr", addr, allowed).into());
+        }
+        let bind = || {
+            let listener = TcpListener::bind(addr)?;
+            listener.set_nonblocking(true)?;
+            Ok((listener.local_addr()?, listener))
+        };
+        let (local_addr, listener) = bind().map_err(|source| AdminError::Bind { addr, source })?;
+        let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(1).build();
+        let runtime = runtime.map_err(AdminError::Thread)?;
+        let health = Health::new();
+        let view = View { registry: registry.clone(), health: health.clone(), started: clock::now() };
+        let (stop, stopped) = oneshot::channel();
+        let thread = thread::Builder::new().name("seawall-admin".to_owned());
+        let thread = thread.spawn(move || run(&runtime, &listener, &view, stopped));
+        let thread = Some(thread.map_err(AdminError::Thread)?);
+        tracing::info!(addr = %local_addr, "the admin listener is listening");
+        Ok(Self { local_addr, health, stop: Some(stop), thread })
+    }
+
+    /// The address that was bound; with the port, if 0 was asked for.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// The health that `/health/ready` shows: add checks to it, and tell it when shutdown begins.
+    pub fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// Stops at once, answers under way included, and waits for the thread. Dropping does the same.
+    pub fn stop(self) {}
+}
+
+impl Drop for Admin {
+    fn drop(&mut self) {
+        // Its receiver is gone only if the thread has ended by itself.
+        let _ = self.stop.take().map(|stop| stop.send(()));
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the admin listener had panicked");
+        }
+    }
+}
+
+fn run(runtime: &Runtime, listener: &TcpListener, view: &View, stopped: oneshot::Receiver<()>) {
+    runtime.block_on(async {
+        tokio::select! {
+            _ = stopped => {}
+            Err(error) = serve_for_ever(listener, view) => tracing::error!(?error, "the admin listener failed"),
+        }
+    });
+}
+
+/// `App::serve` ends with SIGTERM. The admin listener must not: an operator wants to see how the drain goes. So it
+/// begins again on the same socket.
+async fn serve_for_ever(listener: &TcpListener, view: &View) -> Result<()> {
+    loop {
+        let listener = tokio::net::TcpListener::from_std(listener.try_clone()?)?;
+        app(view.clone()).serve(listener).await?;
+    }
+}
+
+/// Its own metrics go to a registry that nobody reads, so that looking does not change what is seen.
+fn app(view: View) -> App {
+    let config = ServerConfig {
+        workers: Some(1),
+        max_connections: 64,
+        idle_timeout: Duration::from_secs(10),
+        body_limit: 0,
+        shutdown_timeout: Duration::from_secs(1),
+        ..ServerConfig::default()
+    };
+    App::new()
+        .config(config)
+        .state(view)
+        .get("/", index)
+        .get("/metrics", metrics)
+        .get("/debug/seawall/signals", signals)
+        .get("/health/live", live)
+        .get("/health/ready", ready)
+}
+
+const INDEX: &str = "<!doctype html><meta charset=utf-8><title>Seawall admin</title>
+<h1>Seawall admin</h1>
+<ul>
+<li><a href=\"/metrics\">/metrics</a> Prometheus text
+<li><a href=\"/debug/seawall/signals\">/debug/seawall/signals</a> CPU, memory, context switches, queues, pools (JSON)
+<li><a href=\"/health/live\">/health/live</a> the process is alive
+<li><a href=\"/health/ready\">/health/ready</a> it should get requests
+</ul>
+";
+
+async fn index(c: Context) -> Result<Response> {
+    c.html(200, INDEX)
+}
+
+async fn metrics(c: Context, view: State<View>) -> Result<Response> {
+    let mut text = exposition::text(&view.registry.snapshot());
+    text.push_str(&exposition::process_text(&ProcessUsage::read()));
+    c.bytes(200, exposition::CONTENT_TYPE, text)
+}
+
+async fn signals(c: Context, view: State<View>) -> Result<Response> {
+    let uptime = clock::now().saturating_duration_since(view.started);
+    c.json(200, &Signals::of(ProcessUsage::read(), &view.registry.snapshot(), uptime))
+}
+
+async fn live(c: Context) -> Result<Response> {
+    c.text(200, "alive\n")
+}
+
+async fn ready(c: Context, view: State<View>) -> Result<Response> {
+    match view.health.ready() {
+        Ok(()) => c.text(200, "ready\n"),
+        Err(NotReady { reasons }) => {
+            let error = Error::unavailable("not ready");
+            Err(reasons.into_iter().fold(error, |error, (name, reason)| error.field(name, reason)))
+        }
+    }
+}
