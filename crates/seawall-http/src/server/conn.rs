@@ -1,13 +1,14 @@
 //! One connection: which protocol it speaks, and the only door to hyper's server.
 //!
 //! HTTP/2 with prior knowledge begins with a fixed preface (RFC 9113, 3.4); everything else is HTTP/1. Answers to
-//! pipelined requests are flushed once per batch.
+//! pipelined requests leave in one write per batch.
 
 use std::convert::Infallible;
 use std::error::Error;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -21,7 +22,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::ServerConfig;
-use super::io::{Busy, Io};
+use super::io::{Busy, Io, Wire};
 use super::listener::Accepted;
 use super::shutdown::{Phase, Shutdown};
 use crate::body::Body;
@@ -48,6 +49,22 @@ pub(super) async fn serve(accepted: Accepted, connection: Connection) {
     if let Err(error) = ended {
         tracing::debug!(error, %peer, "connection ended");
     }
+}
+
+/// Drives a connection, and sends what it has gathered whenever it has done all it can; at the end, the rest.
+async fn run<C>(mut connection: Pin<&mut C>, wire: &Wire) -> hyper::Result<()>
+where
+    C: Future<Output = hyper::Result<()>>,
+{
+    let ended = poll_fn(|cx| {
+        let ended = connection.as_mut().poll(cx);
+        // A socket that is full wakes us; one that is broken fails hyper's next read.
+        let _ = wire.poll_send(cx);
+        ended
+    });
+    let ended = ended.await;
+    let _ = poll_fn(|cx| wire.poll_send(cx)).await;
+    ended
 }
 
 enum Protocol {
@@ -88,8 +105,8 @@ impl Connection {
     }
 
     async fn http1(&self, stream: TcpStream, ahead: Bytes, peer: SocketAddr) -> hyper::Result<()> {
-        let busy = Busy::default();
-        let io = TokioIo::new(Io::new(stream, ahead, self.config.head_timeout, busy.clone()));
+        let (busy, wire) = (Busy::default(), Wire::new(stream));
+        let io = Io::new(wire.clone(), ahead, self.config.head_timeout, busy.clone());
         let service = service_fn(move |request| {
             let serving = busy.begin();
             let answer = self.answer(request, peer);
@@ -104,36 +121,42 @@ impl Connection {
             .header_read_timeout(self.config.idle_timeout)
             .max_buf_size(self.config.max_head_bytes)
             .max_headers(self.config.max_headers)
-            .pipeline_flush(true)
-            .serve_connection(io, service);
+            .serve_connection(TokioIo::new(io), service);
         let mut connection = pin!(connection);
-        tokio::select! {
-            ended = connection.as_mut() => return ended,
-            () = self.shutdown.reached(Phase::Draining) => {}
-        }
-        connection.as_mut().graceful_shutdown();
-        connection.await
+        let ended = tokio::select! {
+            ended = run(connection.as_mut(), &wire) => Some(ended),
+            () = self.shutdown.reached(Phase::Draining) => None,
+        };
+        let ended = match ended {
+            Some(ended) => ended,
+            None => {
+                connection.as_mut().graceful_shutdown();
+                run(connection, &wire).await
+            }
+        };
+        wire.linger().await;
+        ended
     }
 
     async fn http2(&self, stream: TcpStream, ahead: Bytes, peer: SocketAddr) -> hyper::Result<()> {
-        // Streams overlap, so the head's timer would stop and start at random: none beyond the preface's.
-        let busy = Busy::default();
+        let (busy, wire) = (Busy::default(), Wire::new(stream));
+        // Streams overlap, so a head's timer would stop and start at random: there is none beyond the preface's.
         let _serving = busy.begin();
-        let io = TokioIo::new(Io::new(stream, ahead, self.config.head_timeout, busy));
+        let io = Io::new(wire.clone(), ahead, self.config.head_timeout, busy);
         let (service, in_flight) = (self.service.clone(), self.in_flight.clone());
         let service = service_fn(move |request| answer(service.clone(), in_flight.clone(), request, peer));
         let connection = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .max_concurrent_streams(200)
             .max_header_list_size(u32::try_from(self.config.max_head_bytes).unwrap_or(u32::MAX))
-            .serve_connection(io, service);
+            .serve_connection(TokioIo::new(io), service);
         let mut connection = pin!(connection);
         tokio::select! {
-            ended = connection.as_mut() => return ended,
+            ended = run(connection.as_mut(), &wire) => return ended,
             () = self.shutdown.reached(Phase::Draining) => {}
         }
         connection.as_mut().graceful_shutdown();
-        connection.await
+        run(connection, &wire).await
     }
 
     fn answer(

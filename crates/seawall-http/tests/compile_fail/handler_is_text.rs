@@ -1,0 +1,7 @@
+//! Something that is no function.
+
+use seawall_http::*;
+
+fn main() {
+    let _ = App::new().get("/", "hello");
+}

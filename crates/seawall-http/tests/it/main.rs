@@ -1,0 +1,44 @@
+//! The framework from outside: requests in, answers out. One binary, so that it links once.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::too_many_arguments,
+    reason = "helpers of tests, and the most arguments there can be"
+)]
+
+mod answers;
+mod body;
+mod errors;
+mod extractors;
+mod handlers;
+mod messages;
+mod middleware;
+mod routing;
+mod server;
+mod start;
+
+use seawall_http::App;
+use seawall_http::testing::{TestClient, TestResponse};
+
+/// A runtime for one test, with timers.
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+/// Sends `METHOD /target [body]` to `app`; the answer.
+#[track_caller]
+fn send(app: App, request: &str) -> TestResponse {
+    let mut parts = request.splitn(3, ' ');
+    let method = parts.next().unwrap().parse().unwrap();
+    let client = TestClient::new(app).unwrap();
+    let target = parts.next().unwrap();
+    let body = parts.next().unwrap_or_default().to_owned();
+    block_on(async { client.request(method, target).body(body).await })
+}
+
+/// Sends a request and compares status and body.
+#[track_caller]
+fn check(app: App, request: &str, status: u16, body: &str) {
+    let answer = send(app, request);
+    assert_eq!((answer.status().as_u16(), answer.text()), (status, body), "{request}");
+}

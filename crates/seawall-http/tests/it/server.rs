@@ -1,0 +1,356 @@
+//! The server over real sockets: what a client sees of timeouts, limits, batches and the drain.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use seawall_core::metrics::{Registry, Value};
+use seawall_http::{App, Context, Result, ServerConfig, ShutdownHandle};
+use tokio::sync::Notify;
+
+use crate::block_on;
+
+/// Longer than anything here should take on a busy machine; only a hang waits for it.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// A server on a thread of its own.
+struct Running {
+    addr: SocketAddr,
+    handle: ShutdownHandle,
+    thread: Option<JoinHandle<Result<()>>>,
+}
+
+impl Running {
+    fn start(app: App, config: ServerConfig) -> Self {
+        let server = app.config(config).bind("127.0.0.1:0").unwrap();
+        let (addr, handle) = (server.local_addr(), server.handle());
+        Self { addr, handle, thread: Some(thread::spawn(move || server.run())) }
+    }
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.addr).unwrap();
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        stream
+    }
+    /// One request on a connection of its own, which it asks to close; the whole answer.
+    fn ask(&self, request: &str) -> String {
+        let mut stream = self.connect();
+        stream.write_all(request.as_bytes()).unwrap();
+        read_to_end(&mut stream)
+    }
+    fn stop(mut self) {
+        self.handle.shutdown();
+        self.thread.take().unwrap().join().unwrap().unwrap();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.handle.shutdown();
+    }
+}
+
+fn one_worker() -> ServerConfig {
+    ServerConfig { workers: Some(1), ..ServerConfig::default() }
+}
+
+fn read_to_end(stream: &mut TcpStream) -> String {
+    let mut text = Vec::new();
+    stream.read_to_end(&mut text).unwrap();
+    String::from_utf8(text).unwrap()
+}
+
+/// Reads until `text` ends with `end`.
+fn read_until(stream: &mut TcpStream, end: &str) -> String {
+    let mut text = Vec::new();
+    let mut byte = [0];
+    while !text.ends_with(end.as_bytes()) {
+        stream.read_exact(&mut byte).unwrap();
+        text.push(byte[0]);
+    }
+    String::from_utf8(text).unwrap()
+}
+
+fn pause(length: Duration) {
+    block_on(async move { tokio::time::sleep(length).await });
+}
+
+fn wait_until(condition: impl Fn() -> bool) {
+    let mut rounds = 0;
+    while !condition() {
+        rounds += 1;
+        assert!(rounds < 2_000, "the condition never held");
+        pause(Duration::from_millis(10));
+    }
+}
+
+fn hello() -> App {
+    App::new().get("/", async || "hello").post("/", async |body: Bytes| body.len().to_string())
+}
+
+const GET: &str = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+const GET_AND_CLOSE: &str = "GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+
+#[test]
+fn a_connection_serves_many_requests() {
+    let server = Running::start(hello(), one_worker());
+    let mut stream = server.connect();
+    for _ in 0..3 {
+        stream.write_all(GET.as_bytes()).unwrap();
+        assert!(read_until(&mut stream, "hello").starts_with("HTTP/1.1 200 OK\r\n"));
+    }
+    server.stop();
+}
+
+#[test]
+fn pipelined_requests_are_all_answered_in_order() {
+    let app = App::new().get("/:n", async |c: Context| c.param::<String>("n"));
+    let server = Running::start(app, one_worker());
+    let batch: String = (0..64).map(|n| format!("GET /-{n}- HTTP/1.1\r\nhost: a\r\n\r\n")).collect();
+    let mut stream = server.connect();
+    stream.write_all(batch.as_bytes()).unwrap();
+    let answers = read_until(&mut stream, "-63-");
+    let order: Vec<_> = (0..64).map(|n| answers.find(&format!("-{n}-")).unwrap()).collect();
+    assert!(order.is_sorted());
+}
+
+#[test]
+fn both_protocols_are_served_on_one_port() {
+    let server = Running::start(hello(), one_worker());
+    assert!(server.ask(GET_AND_CLOSE).ends_with("hello"));
+    let addr = server.addr;
+    let body = block_on(async move {
+        let io = TokioIo::new(tokio::net::TcpStream::connect(addr).await.unwrap());
+        let (mut sender, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
+        tokio::spawn(connection);
+        let request = http::Request::get("http://a/").body(Full::<Bytes>::default()).unwrap();
+        sender.send_request(request).await.unwrap().into_body().collect().await.unwrap().to_bytes()
+    });
+    assert_eq!(body, "hello");
+}
+
+#[test]
+fn a_chunked_body_over_the_limit_is_413() {
+    let server = Running::start(hello(), ServerConfig { body_limit: 8, ..one_worker() });
+    let head = "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n";
+    assert!(server.ask(&format!("{head}5\r\n12345\r\n0\r\n\r\n")).ends_with("\r\n\r\n5"));
+    assert!(server.ask(&format!("{head}5\r\n12345\r\n5\r\n12345\r\n0\r\n\r\n")).starts_with("HTTP/1.1 413 "));
+}
+
+#[test]
+fn a_head_over_the_limit_is_431() {
+    let server =
+        Running::start(hello(), ServerConfig { max_head_bytes: 8 << 10, max_headers: 10, ..one_worker() });
+    let long = format!("GET / HTTP/1.1\r\nhost: a\r\nx: {}\r\n\r\n", "y".repeat(9 << 10));
+    let answer = server.ask(&long);
+    assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    let many = format!("GET / HTTP/1.1\r\nhost: a\r\n{}\r\n", "x: y\r\n".repeat(10));
+    assert!(server.ask(&many).starts_with("HTTP/1.1 431 "));
+}
+
+#[test]
+fn a_head_that_never_ends_is_cut_off() {
+    let server =
+        Running::start(hello(), ServerConfig { head_timeout: Duration::from_millis(100), ..one_worker() });
+    assert_eq!(server.ask("GET / HT"), "", "the first head of a connection");
+    assert_eq!(server.ask("PRI * HTTP/2.0\r\n"), "", "half a preface");
+    assert_eq!(server.ask(""), "", "nothing at all");
+    let mut stream = server.connect();
+    stream.write_all(format!("{GET}GET / HT").as_bytes()).unwrap();
+    let answers = read_to_end(&mut stream);
+    assert!(answers.ends_with("hello"), "a later head: {answers}");
+}
+
+#[test]
+fn an_idle_connection_outlives_the_head_timeout_but_not_its_own() {
+    let (head_timeout, idle_timeout) = (Duration::from_millis(50), Duration::from_millis(500));
+    let server = Running::start(hello(), ServerConfig { head_timeout, idle_timeout, ..one_worker() });
+    let mut stream = server.connect();
+    for _ in 0..2 {
+        stream.write_all(GET.as_bytes()).unwrap();
+        read_until(&mut stream, "hello");
+        pause(head_timeout * 3);
+    }
+    assert_eq!(read_to_end(&mut stream), "");
+}
+
+#[test]
+fn connections_over_the_cap_wait_for_room() {
+    let server = Running::start(hello(), ServerConfig { max_connections: 2, ..one_worker() });
+    let mut first = server.connect();
+    let mut second = server.connect();
+    for stream in [&mut first, &mut second] {
+        stream.write_all(GET.as_bytes()).unwrap();
+        read_until(stream, "hello");
+    }
+    let mut third = server.connect();
+    third.write_all(GET_AND_CLOSE.as_bytes()).unwrap();
+    third.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    assert!(third.read(&mut [0]).is_err(), "there is no room yet");
+    third.set_read_timeout(Some(LIMIT)).unwrap();
+    drop(first);
+    assert!(read_to_end(&mut third).ends_with("hello"));
+}
+
+/// The value of each worker's gauge.
+fn per_worker(registry: &Registry, name: &str) -> Vec<i64> {
+    let families = registry.snapshot();
+    let family = families.iter().find(|family| family.name == name).unwrap();
+    let value = |value: &Value| match value {
+        Value::Gauge(value) => *value,
+        Value::Counter(_) | Value::Timer(_) => panic!("{name} is no gauge"),
+    };
+    family.samples.iter().map(|sample| value(&sample.value)).collect()
+}
+
+#[test]
+fn connections_are_spread_evenly() {
+    let app = hello();
+    let registry = app.metrics();
+    let server = Running::start(app, ServerConfig { workers: Some(4), ..ServerConfig::default() });
+    let open: Vec<_> = (0..40)
+        .map(|_| {
+            let mut stream = server.connect();
+            stream.write_all(GET.as_bytes()).unwrap();
+            read_until(&mut stream, "hello");
+            stream
+        })
+        .collect();
+    assert_eq!(per_worker(&registry, "seawall_connections"), [10, 10, 10, 10]);
+    drop(open);
+    wait_until(|| per_worker(&registry, "seawall_connections") == [0, 0, 0, 0]);
+}
+
+/// An app whose `/slow` waits for the test's word.
+fn gated() -> (App, Arc<AtomicUsize>, Arc<Notify>) {
+    let (started, go) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
+    let (count, gate) = (Arc::clone(&started), Arc::clone(&go));
+    let slow = move || {
+        let (count, gate) = (Arc::clone(&count), Arc::clone(&gate));
+        async move {
+            count.fetch_add(1, SeqCst);
+            gate.notified().await;
+            "slow"
+        }
+    };
+    (hello().get("/slow", slow), started, go)
+}
+
+const SLOW: &str = "GET /slow HTTP/1.1\r\nhost: a\r\n\r\n";
+
+#[test]
+fn a_drain_lets_requests_end_and_takes_no_new_connections() {
+    let (app, started, go) = gated();
+    let server = Running::start(app, one_worker());
+    let mut stream = server.connect();
+    stream.write_all(SLOW.as_bytes()).unwrap();
+    wait_until(|| started.load(SeqCst) == 1);
+    server.handle.shutdown();
+    wait_until(|| TcpStream::connect(server.addr).is_err());
+    go.notify_one();
+    let answer = read_to_end(&mut stream);
+    assert!(answer.ends_with("slow") && answer.contains("connection: close"), "{answer}");
+    server.stop();
+}
+
+#[test]
+fn a_drain_ends_idle_connections_at_once() {
+    let server = Running::start(hello(), one_worker());
+    let (mut idle, mut silent) = (server.connect(), server.connect());
+    idle.write_all(GET.as_bytes()).unwrap();
+    read_until(&mut idle, "hello");
+    server.stop();
+    assert_eq!(read_to_end(&mut idle), "");
+    assert!(matches!(silent.read(&mut [0]), Ok(0) | Err(_)));
+}
+
+#[test]
+fn what_does_not_end_in_time_is_cut() {
+    let (app, started, _go) = gated();
+    let server =
+        Running::start(app, ServerConfig { shutdown_timeout: Duration::from_millis(50), ..one_worker() });
+    let mut stream = server.connect();
+    stream.write_all(SLOW.as_bytes()).unwrap();
+    wait_until(|| started.load(SeqCst) == 1);
+    server.stop();
+    assert!(!matches!(stream.read(&mut [0]), Ok(1..)));
+}
+
+#[test]
+fn a_handler_is_dropped_when_its_client_goes() {
+    struct Dropped(Arc<AtomicBool>);
+    impl Drop for Dropped {
+        fn drop(&mut self) {
+            self.0.store(true, SeqCst);
+        }
+    }
+    let (dropped, started) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (flag, begun) = (Arc::clone(&dropped), Arc::clone(&started));
+    let app = App::new().get("/", move || {
+        let guard = Dropped(Arc::clone(&flag));
+        begun.store(true, SeqCst);
+        async move {
+            let _guard = guard;
+            std::future::pending::<&str>().await
+        }
+    });
+    let server = Running::start(app, one_worker());
+    let mut stream = server.connect();
+    stream.write_all(GET.as_bytes()).unwrap();
+    wait_until(|| started.load(SeqCst));
+    drop(stream);
+    wait_until(|| dropped.load(SeqCst));
+}
+
+#[test]
+fn requests_in_flight_are_counted() {
+    let (app, started, go) = gated();
+    let registry = app.metrics();
+    let server = Running::start(app, one_worker());
+    let mut stream = server.connect();
+    stream.write_all(SLOW.as_bytes()).unwrap();
+    wait_until(|| started.load(SeqCst) == 1);
+    assert_eq!(per_worker(&registry, "http_server_active_requests"), [1]);
+    go.notify_one();
+    read_until(&mut stream, "slow");
+    wait_until(|| per_worker(&registry, "http_server_active_requests") == [0]);
+}
+
+#[test]
+fn a_handler_sees_its_peer() {
+    let app = App::new().get("/", async |c: Context| c.peer().unwrap().to_string());
+    let server = Running::start(app, one_worker());
+    let mut stream = server.connect();
+    let own = stream.local_addr().unwrap().to_string();
+    stream.write_all(GET_AND_CLOSE.as_bytes()).unwrap();
+    assert!(read_to_end(&mut stream).ends_with(&own));
+}
+
+#[test]
+fn an_app_serves_inside_a_given_runtime() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+    let addr = listener.local_addr().unwrap();
+    let serving = runtime.spawn(hello().serve(listener));
+    let mut stream = TcpStream::connect(addr).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    stream.write_all(GET_AND_CLOSE.as_bytes()).unwrap();
+    assert!(read_to_end(&mut stream).ends_with("hello"));
+    serving.abort();
+    assert!(runtime.block_on(serving).unwrap_err().is_cancelled());
+    wait_until(|| TcpStream::connect(addr).is_err());
+}
+
+#[test]
+fn a_port_that_is_taken_is_a_clear_error() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = taken.local_addr().unwrap().to_string();
+    let text = format!("{:?}", hello().bind(&addr).unwrap_err());
+    assert!(text.contains(&format!("cannot listen on {addr}")), "{text}");
+}
