@@ -88,7 +88,7 @@ pub enum Event<'a> {
 /// What was found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Found {
-    /// The phase for the report; `at_knee` has no cost yet, which only the caller knows.
+    /// The phase for the report; in `at_knee`, cost and waiting are the caller's to fill in.
     pub phase: KneePhase,
     /// The window of the best probe at the lower end of the interval: from, to, requests.
     pub window: Option<(f64, f64, u64)>,
@@ -243,6 +243,7 @@ fn found(answer: &Answer, attempts: u32, target: &str, mut gathered: Gathered) -
             intended: probed.intended,
             service: probed.service,
             cost: None,
+            waiting: Vec::new(),
         }),
     };
     Found { phase, window }

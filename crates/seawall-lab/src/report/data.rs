@@ -140,6 +140,19 @@ pub struct AtKnee {
     pub service: Vec<Quantile>,
     /// What a request cost.
     pub cost: Option<Cost>,
+    /// What waited inside the service meanwhile.
+    pub waiting: Vec<Waiting>,
+}
+
+/// A queue's depth or a pool's waiters over a while.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// Which queue or pool.
+    pub name: String,
+    /// Mean over the samples.
+    pub mean: f64,
+    /// Largest sample.
+    pub max: f64,
 }
 
 impl AtKnee {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::chart::{Axis, Chart, Kind, Look, Shape, Tone, Unit};
 use super::data::{AtKnee, KneePhase, LoadPoint, Report};
-use super::format::{escape, millis, number, percent};
+use super::format::{bytes, escape, millis, number, percent};
 use super::page::{knee_words, open_section};
 use crate::search::{Judgement, Slo, Stage};
 
@@ -30,6 +30,9 @@ pub(super) fn section(out: &mut String, report: &Report) {
     out.push_str(&against_load(knee, &report.slo).figure());
     out.push_str(&percentiles(knee.at_knee.as_ref()).figure());
     out.push_str("</div>");
+    if let Some(at) = &knee.at_knee {
+        numbers(out, at);
+    }
     table(out, knee);
     out.push_str("</section>\n");
 }
@@ -201,6 +204,39 @@ fn percentiles(at: Option<&AtKnee>) -> Chart {
         Shape::Line,
         curve(&at.service),
     )
+}
+
+/// Everything measured at the knee, as a list to read and to copy from.
+fn numbers(out: &mut String, at: &AtKnee) {
+    let mut all: Vec<(String, String)> = Vec::new();
+    for (name, q) in [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999)] {
+        all.extend(at.intended_ms(q).map(|ms| (format!("Latency {name}"), millis(ms))));
+    }
+    if let Some(cost) = &at.cost {
+        all.push(("CPU per request, user".into(), millis(cost.cpu_user_us / 1000.0)));
+        all.push(("CPU per request, kernel".into(), millis(cost.cpu_sys_us / 1000.0)));
+        all.push(("Context switches per request, voluntary".into(), number(cost.voluntary_switches)));
+        all.push(("Context switches per request, involuntary".into(), number(cost.involuntary_switches)));
+        all.push(("Resident memory".into(), bytes(cost.rss_bytes as f64)));
+        all.extend(
+            cost.generator_cpu_us.map(|us| ("CPU per request, generator".into(), millis(us / 1000.0))),
+        );
+    }
+    for one in &at.waiting {
+        all.push((
+            format!("Waiting, {}", one.name),
+            format!("{} on average, {} at most", number(one.mean), number(one.max)),
+        ));
+    }
+    let _ = write!(
+        out,
+        "<div class=\"card numbers\"><h3>At the knee, {} requests/s</h3><dl class=\"facts\">",
+        number(at.rps)
+    );
+    for (name, value) in all {
+        let _ = write!(out, "<div><dt>{}</dt><dd>{}</dd></div>", escape(&name), escape(&value));
+    }
+    out.push_str("</dl></div>");
 }
 
 fn table(out: &mut String, knee: &KneePhase) {

@@ -15,6 +15,6 @@ mod sale;
 
 pub use data::{
     AtKnee, Check, Cost, Fact, Gauge, KneePhase, LoadPoint, Phase, Probe, Quantile, Report, ResourcePoint,
-    Resources, Sale, SalePoint, Validity,
+    Resources, Sale, SalePoint, Validity, Waiting,
 };
 pub use page::html;

@@ -15,4 +15,4 @@ pub mod usage;
 
 pub use proc_fs::ProcessSample;
 pub use sampler::{Sample, Sampler, SamplerConfig, Series};
-pub use usage::{cost, points};
+pub use usage::{cost, points, resources, waiting};

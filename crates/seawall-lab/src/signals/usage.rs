@@ -1,8 +1,42 @@
 //! From counters to rates: what the process used between samples, and what one request cost.
 
-use crate::report::{Cost, ResourcePoint};
+use crate::report::{Cost, Gauge, Phase, ResourcePoint, Resources, Waiting};
 
-use super::sampler::Sample;
+use super::sampler::{Sample, Series};
+
+/// A whole series as the report shows it. `cores` is how many processors the process may use.
+///
+/// Of the signals endpoint, everything below `queues` and the requests in flight become queue depths, everything below
+/// `pools` becomes waiters; the rest is the process itself, which the kernel knows better.
+pub fn resources(series: &Series, cores: f64, phases: Vec<Phase>) -> Resources {
+    let below = |prefix: &str| {
+        let named =
+            series.gauges.iter().filter_map(|(path, points)| path.strip_prefix(prefix).map(|n| (n, points)));
+        named
+            .map(|(name, points)| Gauge { name: name.to_owned(), points: points.clone() })
+            .collect::<Vec<_>>()
+    };
+    let mut queues = below("queues.");
+    if let Some(points) = series.gauges.get("server.active_requests") {
+        queues.push(Gauge { name: "requests being answered".to_owned(), points: points.clone() });
+    }
+    Resources { cores, phases, samples: points(&series.samples), queues, pool_waiters: below("pools.") }
+}
+
+/// What waited between `from_s` and `to_s`: every queue, then every pool, by name.
+pub fn waiting(series: &Series, from_s: f64, to_s: f64) -> Vec<Waiting> {
+    let of = |prefix: &'static str, word: &'static str| {
+        let named =
+            series.gauges.iter().filter_map(move |(path, points)| Some((path.strip_prefix(prefix)?, points)));
+        named.filter_map(move |(name, points)| {
+            let within = points.iter().filter(|(t, _)| (from_s..=to_s).contains(t)).map(|(_, value)| *value);
+            let (count, sum, max) =
+                within.fold((0.0, 0.0, 0.0f64), |(n, s, m), v| (n + 1.0, s + v, m.max(v)));
+            (count > 0.0).then(|| Waiting { name: format!("{word} {name}"), mean: sum / count, max })
+        })
+    };
+    of("queues.", "queue").chain(of("pools.", "pool")).collect()
+}
 
 /// Rates between each sample and the one before. The first sample has none before it and gives no point.
 pub fn points(samples: &[Sample]) -> Vec<ResourcePoint> {
@@ -88,6 +122,25 @@ mod tests {
     #[test]
     fn samples_at_one_moment_give_no_rate() {
         assert!(points(&[at(1.0, 0.0, 0), at(1.0, 1.0, 0)]).is_empty());
+    }
+
+    #[test]
+    fn queues_and_pools_are_told_apart_by_their_path() {
+        let paths = ["queues.deduct", "pools.sql.read", "server.active_requests", "process.threads"];
+        let gauges = paths.iter().map(|path| ((*path).to_owned(), vec![(1.0, 2.0)])).collect();
+        let found = resources(&Series { samples: vec![], gauges }, 1.0, vec![]);
+        let names = |gauges: &[Gauge]| gauges.iter().map(|g| g.name.clone()).collect::<Vec<_>>();
+        assert_eq!(names(&found.queues), ["deduct", "requests being answered"]);
+        assert_eq!(names(&found.pool_waiters), ["sql.read"]);
+    }
+
+    #[test]
+    fn what_waited_is_averaged_over_the_window() {
+        let points = vec![(0.0, 90.0), (1.0, 2.0), (2.0, 4.0), (3.0, 90.0)];
+        let gauges =
+            [("queues.deduct".to_owned(), points), ("pools.late".to_owned(), vec![(9.0, 1.0)])].into();
+        let found = waiting(&Series { samples: vec![], gauges }, 0.5, 2.5);
+        assert_eq!(found, [Waiting { name: "queue deduct".into(), mean: 3.0, max: 4.0 }]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use seawall_lab::report::{
     AtKnee, Check, Cost, Fact, Gauge, KneePhase, LoadPoint, Phase, Probe, Quantile, Report, ResourcePoint,
-    Resources, Sale, SalePoint, Validity,
+    Resources, Sale, SalePoint, Validity, Waiting,
 };
 use seawall_lab::search::{Ending, Estimate, Judgement, KneeSearch, Measurement, Next, SearchConfig, Slo};
 
@@ -119,6 +119,10 @@ fn knee() -> (KneePhase, f64) {
                 rss_bytes: 48 << 20,
                 generator_cpu_us: Some(7.2),
             }),
+            waiting: vec![
+                Waiting { name: "queue deduct".into(), mean: 0.0, max: 0.0 },
+                Waiting { name: "pool sql.read".into(), mean: 5.4, max: 11.0 },
+            ],
         }),
     };
     (phase, t)
