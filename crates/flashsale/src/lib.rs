@@ -2,3 +2,9 @@
 //! proves it.
 
 pub mod checker;
+mod clock;
+mod config;
+pub mod domain;
+mod state;
+
+pub use config::FlashsaleConfig;
