@@ -18,7 +18,10 @@ pub(super) fn lengths(tree: &Tree) -> Vec<Finding> {
 pub(super) fn headers(tree: &Tree) -> Vec<Finding> {
     let begins = |source: &Source| {
         let first = source.lines.iter().find(|line| !line.code.trim().is_empty() || !line.comment.is_empty());
-        first.is_some_and(|line| line.comment.starts_with("//!"))
+        // A crate's front page may be a document of its own.
+        first.is_some_and(|line| {
+            line.comment.starts_with("//!") || line.code.starts_with("#![doc = include_str!(")
+        })
     };
     let sources = tree.sources.iter().filter(|source| !begins(source));
     let message = "begin the file with a `//!` header: what it does, how, and what it leaves out";

@@ -80,6 +80,9 @@ fn packages(tree: &Tree) -> impl Iterator<Item = Package<'_>> {
     let manifests = tree.manifests.iter().filter(|(path, _)| path.ends_with("Cargo.toml"));
     manifests.filter_map(|(path, text)| {
         let table: Table = text.parse().ok()?;
+        if table.contains_key("workspace") {
+            return None; // a house of its own, such as the benchmarks against other frameworks
+        }
         let name = table.get("package")?.get("name")?.as_str()?.to_owned();
         Some(Package { path, text, name, table })
     })

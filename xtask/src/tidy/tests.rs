@@ -152,7 +152,11 @@ fn a_file_of_501_lines_is_found() {
 }
 #[test]
 fn a_file_without_a_header_is_found() {
-    let files = [("a.rs", "use std::fmt;\n//! Late.\n"), ("b.rs", "\n//! Fine.\n")];
+    let files = [
+        ("a.rs", "use std::fmt;\n//! Late.\n"),
+        ("b.rs", "\n//! Fine.\n"),
+        ("c.rs", "#![doc = include_str!(\"a.md\")]\n"),
+    ];
     check(lengths::headers, &files, &[("a.rs:1", "`//!` header")]);
 }
 
@@ -240,7 +244,7 @@ fn an_undocumented_metric_is_found_and_so_is_a_stale_row() {
     let source = "registry.counter(\n    \"seawall_a_total\", \"A.\", &[]);\n#[cfg(test)]\nmod tests { \"seawall_t\" }\n";
     let files = [
         ("crates/a/src/lib.rs", source),
-        ("crates/b/src/lib.rs", "let target = \"seawall_http\"; let known = \"seawall_depth\";"),
+        ("crates/b/src/lib.rs", "let table = \"seawall_queue\"; let known = gauge(\"seawall_depth\");"),
         (
             "docs/METRICS.md",
             "| `seawall_depth` | queue |\n| `seawall_gone_total` | - |\n| `queue` | label |\n",
