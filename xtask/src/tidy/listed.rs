@@ -97,14 +97,8 @@ fn is_metric(text: &str) -> bool {
     named && prefixed
 }
 
-/// Whether a string on this line is the first argument of a call that registers a metric, perhaps begun the line
-/// before. (The process's own metrics are not registered but written.)
-fn is_registered(before: &str, code: &str) -> bool {
-    let begins =
-        |code: &str| ["counter(", "gauge(", "timer("].iter().any(|call| code.trim_end().ends_with(call));
-    let mut calls = code.split("\"\"");
-    let first = calls.next().unwrap_or_default();
-    begins(first) || calls.any(begins) || (first.trim().is_empty() && begins(before))
+fn is_registration(call: &str) -> bool {
+    ["counter(", "gauge(", "timer("].iter().any(|call_end| call.trim_end().ends_with(call_end))
 }
 
 fn rust_blocks(document: Option<&str>) -> Vec<String> {
