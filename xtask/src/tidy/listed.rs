@@ -29,10 +29,13 @@ pub(super) fn metrics(tree: &Tree) -> Vec<Finding> {
     for source in tree.sources.iter().filter(|source| source.path.starts_with("crates/")) {
         let mut before = "";
         for (number, line) in source.product_lines() {
-            let names = line.strings.iter().filter(|text| is_metric(text));
-            for name in names.filter(|text| text.starts_with("process_") || is_registered(before, &line.code))
-            {
-                found.entry(name.clone()).or_insert_with(|| (source.path.clone(), number));
+            // The piece of code before each string: where the string is the first argument, it ends with the call.
+            for (name, piece) in line.strings.iter().zip(line.code.split("\"\"")) {
+                let call = if piece.trim().is_empty() { before } else { piece };
+                // The process's own metrics are not registered but written.
+                if is_metric(name) && (is_registration(call) || name.starts_with("process_")) {
+                    found.entry(name.clone()).or_insert_with(|| (source.path.clone(), number));
+                }
             }
             before = &line.code;
         }
