@@ -270,6 +270,7 @@ mod tests {
             let p99 = if rate <= self.knee { 5.0 } else { 500.0 };
             let point = LoadPoint {
                 t_s: start_s,
+                length_s: 2.0,
                 offered_rps: rate,
                 achieved_rps: rate,
                 errors_per_s: 0.0,

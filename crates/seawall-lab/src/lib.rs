@@ -8,7 +8,9 @@
 //! Left out on purpose: running the service and sending the load. The `seawall` command does the first and
 //! `seawall-load` the second; the lab only decides, reads and draws.
 
+mod clock;
 pub mod drive;
+pub mod load_probe;
 pub mod report;
 pub mod search;
 pub mod signals;

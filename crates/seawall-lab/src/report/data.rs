@@ -104,8 +104,10 @@ pub struct Probe {
 /// The generator's numbers over one tick.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LoadPoint {
-    /// Seconds.
+    /// Begin of the tick, seconds.
     pub t_s: f64,
+    /// Length of the tick, seconds.
+    pub length_s: f64,
     /// Requests per second offered.
     pub offered_rps: f64,
     /// Requests per second answered.

@@ -80,25 +80,18 @@ fn with_probes(mut chart: Chart, knee: &KneePhase) -> Chart {
     chart
 }
 
-/// The timeline's points with a gap wherever the load paused between two probes.
+/// Each tick as a level from its begin to its end, with a gap wherever the load paused between two probes.
 fn series<'a>(
     knee: &'a KneePhase,
     value: impl Fn(&LoadPoint) -> f64 + 'a,
 ) -> impl Iterator<Item = (f64, f64)> + 'a {
-    let usual = usual_step(&knee.timeline);
     let points = &knee.timeline;
     points.iter().enumerate().flat_map(move |(i, point)| {
-        let paused = i > 0 && point.t_s - points[i - 1].t_s > 1.8 * usual;
-        let gap = paused.then(|| (point.t_s - usual / 2.0, f64::NAN));
-        gap.into_iter().chain(std::iter::once((point.t_s, value(point))))
+        let end = point.t_s + point.length_s;
+        let pauses = points.get(i + 1).is_some_and(|next| next.t_s - end > 0.02);
+        let gap = pauses.then_some((end, f64::NAN));
+        [(point.t_s, value(point)), (end, value(point))].into_iter().chain(gap)
     })
-}
-
-/// The median distance of two points in time.
-fn usual_step(points: &[LoadPoint]) -> f64 {
-    let mut steps: Vec<f64> = points.windows(2).map(|pair| pair[1].t_s - pair[0].t_s).collect();
-    steps.sort_by(f64::total_cmp);
-    steps.get(steps.len() / 2).copied().unwrap_or(1.0)
 }
 
 fn throughput(knee: &KneePhase) -> Chart {

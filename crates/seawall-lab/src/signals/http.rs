@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::clock;
+use crate::clock;
 
 /// An answer may be this long, head and body together.
 const MAX_ANSWER: usize = 1 << 20;

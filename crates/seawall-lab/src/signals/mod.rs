@@ -7,7 +7,6 @@
 //!
 //! Left out: the kernel's network and scheduler counters, and other machines. They belong to the diagnosis.
 
-mod clock;
 pub mod http;
 pub mod proc_fs;
 pub mod sampler;

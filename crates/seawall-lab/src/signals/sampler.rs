@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use seawall_core::ConfigError;
 
-use super::{ProcessSample, clock, http, proc_fs};
+use super::{ProcessSample, http, proc_fs};
+use crate::clock;
 
 /// What to sample and how often. Checked by [`Sampler::start`].
 #[derive(Debug, Clone)]

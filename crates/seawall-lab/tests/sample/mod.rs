@@ -72,6 +72,7 @@ fn knee() -> (KneePhase, f64) {
             let at = t + 0.25 * f64::from(i);
             timeline.push(LoadPoint {
                 t_s: at,
+                length_s: 0.25,
                 offered_rps: rate,
                 achieved_rps: achieved * if i == 0 { 0.7 } else { noise.around(0.015) },
                 errors_per_s: 0.0,

@@ -5,7 +5,7 @@ use std::time::Instant;
 /// Now.
 #[expect(
     clippy::disallowed_methods,
-    reason = "the sampler is the lab's I/O edge; everything else gets time as an argument"
+    reason = "sampler and probe are the lab's I/O edge; everything else gets time as an argument"
 )]
 pub(crate) fn now() -> Instant {
     Instant::now()
