@@ -1,6 +1,7 @@
 //! The steps of `cargo xtask test`, in the order in which a mistake is found soonest.
 
-use std::path::Path;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -14,6 +15,9 @@ struct Step {
     arguments: &'static [&'static str],
     environment: &'static [(&'static str, &'static str)],
 }
+
+/// Where cargo builds; the value given in a [`Step`] is a folder inside of it.
+const TARGET: &str = "CARGO_TARGET_DIR";
 
 const STEPS: [Step; 6] = [
     Step { name: "format", arguments: &["fmt", "--all", "--check"], environment: &[] },
@@ -32,7 +36,7 @@ const STEPS: [Step; 6] = [
         name: "models",
         arguments: &["test", "--quiet", "--package", "seawall-guard", "--lib", "model"],
         // Another cfg rebuilds everything below it: in a folder of its own, so that the others stay built.
-        environment: &[("RUSTFLAGS", "--cfg loom"), ("CARGO_TARGET_DIR", "target/loom")],
+        environment: &[("RUSTFLAGS", "--cfg loom"), (TARGET, "loom")],
     },
     Step { name: "doctests", arguments: &["test", "--doc", "--workspace", "--quiet"], environment: &[] },
     Step {
@@ -89,7 +93,7 @@ impl Step {
     fn run(&self, root: &Path) -> Result<()> {
         let mut command = Command::new(setup::cargo());
         command.args(self.arguments).current_dir(root).stdin(Stdio::null());
-        command.envs(self.environment.iter().copied());
+        command.envs(self.environment(root));
         let status = command.status().with_context(|| format!("{}: cannot start cargo", self.name))?;
         if !status.success() {
             bail!("{} ({status}); to repeat this step alone:\n  {}", self.name, self.command_line());
@@ -97,8 +101,18 @@ impl Step {
         Ok(())
     }
 
+    fn environment(&self, root: &Path) -> Vec<(&str, OsString)> {
+        let target = std::env::var_os(TARGET).map_or_else(|| root.join("target"), PathBuf::from);
+        let value = |name: &str, value: &str| match name {
+            TARGET => target.join(value).into_os_string(),
+            _ => value.into(),
+        };
+        self.environment.iter().map(|(name, text)| (*name, value(name, text))).collect()
+    }
+
     fn command_line(&self) -> String {
-        let environment = self.environment.iter().map(|(name, value)| format!("{name}='{value}' "));
+        let flags = self.environment.iter().filter(|(name, _)| *name != TARGET);
+        let environment = flags.map(|(name, value)| format!("{name}='{value}' "));
         format!("{}cargo {}", environment.collect::<String>(), self.arguments.join(" "))
     }
 }
