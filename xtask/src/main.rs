@@ -23,7 +23,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// The whole check, exactly as CI runs it: set-up, format, tidy, clippy, tests, models, doctests, docs.
+    /// The whole check, exactly as CI runs it: set-up, tidy, format, clippy, tests, models, doctests, docs.
     ///
     /// Stops at the first step that fails and prints the command to repeat that step alone.
     Test,

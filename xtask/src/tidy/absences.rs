@@ -81,7 +81,8 @@ const ABSENCES: [Absence; 10] = [
     },
     Absence {
         holds: |_| true,
-        reach: Reach::All,
+        // In tests clippy finds it too, and a reason can be given: a server that is slow on purpose.
+        reach: Reach::Product,
         breaks: |line| word(line, &["thread::sleep"]),
         reason: "a sleeping thread serves nobody: wait for the condition, with a time limit",
     },
