@@ -1,0 +1,318 @@
+//! The event loop of one generator thread: its own connections, its own counters, nothing shared on the hot path.
+//!
+//! A request costs one write and one read, plus its part of one `epoll_pwait2` for all that is ready: sockets are
+//! registered once, and the next request is written as soon as the last byte of an answer is there. The clock is
+//! read once per answer, never once per batch, so that a large batch does not flatter the latencies.
+//!
+//! What is sent and when is the [`Work`]'s business. What is counted goes into [`Window`]s.
+//!
+//! Left out: TLS, HTTP/2, pipelining, io_uring.
+
+mod conn;
+mod events;
+mod ticker;
+pub(crate) mod work;
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::SyncSender;
+
+use crate::clock::Clock;
+use crate::error::ErrorClass;
+use crate::response::Learned;
+use crate::sys::Epoll;
+use crate::window::Window;
+use conn::{Conn, State, Written};
+use ticker::Ticker;
+use work::{Job, Work};
+
+/// Between two looks at deadlines and back-offs: they are kept to within this.
+const SCAN_NS: u64 = 10_000_000;
+/// A due time nearer than this is waited for awake, if the rate is high: a sleep would overshoot it.
+const SPIN_NS: u64 = 30_000;
+/// Requests per second and thread above which that is worth a CPU.
+const SPIN_RATE: f64 = 5_000.0;
+/// Longest wait for the last answers after an early stop.
+const STOPPED_DRAIN_NS: u64 = 500_000_000;
+/// Room for one read.
+const BUFFER: usize = 64 * 1024;
+
+/// What the threads of a run share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// When nothing more is sent, in nanoseconds of the run's clock. Only the reader of the windows changes it.
+    pub(crate) end: AtomicU64,
+    /// The end came early: the last answers are awaited for a moment only.
+    pub(crate) stopped: std::sync::atomic::AtomicBool,
+}
+
+/// What one engine is told.
+#[derive(Debug, Clone)]
+pub(crate) struct EngineConfig {
+    pub(crate) address: SocketAddr,
+    pub(crate) head_only: bool,
+    /// Opened at the start.
+    pub(crate) connections: usize,
+    /// Opened at most.
+    pub(crate) max_conns: usize,
+    pub(crate) connect_timeout_ns: u64,
+    /// How long the last answers are awaited.
+    pub(crate) drain_ns: u64,
+    /// Length of the first window.
+    pub(crate) first_window_ns: u64,
+    /// Requests per second of this thread, 0 if unknown.
+    pub(crate) rate: f64,
+}
+
+/// A message to the reader.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// A window is over.
+    Window { thread: usize, window: Box<Window> },
+    /// What came after the end; the thread is done.
+    Drained { thread: usize, window: Box<Window>, backlog: u64 },
+}
+
+/// One generator thread.
+pub(crate) struct Engine<'a, W> {
+    thread: usize,
+    clock: Clock,
+    config: EngineConfig,
+    shared: &'a Shared,
+    work: W,
+    epoll: Epoll,
+    conns: Vec<Conn>,
+    /// Connections without a request, longest idle first: all are used in turn.
+    free: VecDeque<u32>,
+    /// Slots that were never opened.
+    unused: Vec<u32>,
+    connected: usize,
+    connecting: usize,
+    busy: usize,
+    draining: bool,
+    buffer: Box<[u8]>,
+    learned: Learned,
+    window: Window,
+    ticker: Ticker,
+    next_scan: u64,
+}
+
+impl<'a, W: Work> Engine<'a, W> {
+    /// Prepares a thread's engine; nothing is connected yet.
+    pub(crate) fn new(
+        thread: usize,
+        clock: Clock,
+        config: EngineConfig,
+        shared: &'a Shared,
+        work: W,
+    ) -> io::Result<Self> {
+        let conns: Vec<Conn> = (0..config.max_conns).map(|_| Conn::new(config.head_only)).collect();
+        Ok(Self {
+            thread,
+            clock,
+            shared,
+            work,
+            epoll: Epoll::new()?,
+            free: VecDeque::with_capacity(conns.len()),
+            unused: (config.connections as u32..config.max_conns as u32).rev().collect(),
+            conns,
+            connected: 0,
+            connecting: 0,
+            busy: 0,
+            draining: false,
+            buffer: vec![0; BUFFER].into_boxed_slice(),
+            learned: Learned::default(),
+            window: Window::default(),
+            ticker: Ticker::new(),
+            next_scan: 0,
+            config,
+        })
+    }
+
+    /// Opens the first connections and waits until each is made or has failed once, or the time for that is over.
+    /// Says how many were made.
+    pub(crate) fn connect(&mut self) -> io::Result<usize> {
+        for slot in 0..self.config.connections as u32 {
+            self.open(slot);
+        }
+        let give_up = self.clock.now() + self.config.connect_timeout_ns;
+        while self.connecting > 0 {
+            let now = self.clock.now();
+            if now >= give_up {
+                break;
+            }
+            let count = self.epoll.wait(SCAN_NS.min(give_up - now))?;
+            (0..count).for_each(|index| self.handle_event(index));
+            self.scan(self.clock.now());
+        }
+        Ok(self.connected)
+    }
+
+    /// Nobody could connect: reports that, instead of running.
+    pub(crate) fn give_up(self, reader: &SyncSender<Message>) -> W {
+        let _ =
+            reader.send(Message::Drained { thread: self.thread, window: Box::new(self.window), backlog: 0 });
+        self.work
+    }
+
+    /// Runs until the end and the last answers. `start` is the run's start on its clock. Sends the windows to
+    /// `reader` and gives the work back.
+    pub(crate) fn run(mut self, start: u64, reader: &SyncSender<Message>) -> io::Result<W> {
+        self.work.begin(start);
+        let errors = self.window.counts.errors; // of connecting
+        self.window = Window::starting_at(0);
+        self.window.counts.errors = errors;
+        self.ticker.begin(start, self.config.first_window_ns);
+        loop {
+            let now = self.clock.now();
+            let end = self.shared.end.load(Relaxed);
+            self.ticker.cut(now.min(end), &mut self.window, |window| {
+                let message = Message::Window { thread: self.thread, window: Box::new(window) };
+                let _ = reader.send(message); // the reader is gone only if it panicked
+            });
+            if now >= end || self.work.finished() {
+                break;
+            }
+            if now >= self.next_scan {
+                self.scan(now);
+            }
+            self.send_due();
+            self.wait(end)?;
+        }
+        self.finish(start, reader)?;
+        Ok(self.work)
+    }
+
+    /// The measurement is over: wait for the last answers, then report.
+    fn finish(&mut self, start: u64, reader: &SyncSender<Message>) -> io::Result<()> {
+        let end = self.clock.now().min(self.shared.end.load(Relaxed));
+        let last = self.ticker.close(end, &mut self.window);
+        let _ = reader.send(Message::Window { thread: self.thread, window: Box::new(last) });
+        let backlog = self.work.backlog(end);
+        self.draining = true;
+        loop {
+            let now = self.clock.now();
+            let limit = if self.shared.stopped.load(Relaxed) {
+                self.config.drain_ns.min(STOPPED_DRAIN_NS)
+            } else {
+                self.config.drain_ns
+            };
+            if self.busy == 0 || now >= end.saturating_add(limit) {
+                break;
+            }
+            let count = self.epoll.wait(SCAN_NS)?;
+            (0..count).for_each(|index| self.handle_event(index));
+            if self.clock.now() >= self.next_scan {
+                self.scan(self.clock.now());
+            }
+        }
+        let now = self.clock.now();
+        for slot in 0..self.conns.len() as u32 {
+            if let State::Busy { .. } = self.conns[slot as usize].state {
+                self.fail(slot, ErrorClass::UnansweredAtEnd, now);
+            }
+        }
+        let mut window = std::mem::take(&mut self.window);
+        (window.start_ns, window.end_ns) = (end - start.min(end), now - start.min(now));
+        let _ = reader.send(Message::Drained { thread: self.thread, window: Box::new(window), backlog });
+        Ok(())
+    }
+
+    /// Sends what is due as long as connections are free.
+    fn send_due(&mut self) {
+        while self.can_send()
+            && let Some(due) = self.work.next_due()
+        {
+            let now = self.clock.now();
+            if due > now {
+                return;
+            }
+            let Some(slot) = self.free.pop_front() else {
+                if let Some(slot) = self.unused.pop() {
+                    self.open(slot); // it will take the job when it is made
+                }
+                return;
+            };
+            let Some(job) = self.work.take(now) else {
+                self.free.push_front(slot);
+                return;
+            };
+            if W::PACED
+                && let State::Idle { since } = self.conns[slot as usize].state
+            {
+                self.window.lag.record(now.saturating_sub(job.due.max(since)));
+            }
+            self.send(slot, job, now);
+        }
+    }
+
+    /// A connection is free, or one more may be opened. One at a time: the next is opened if this one is not enough.
+    fn can_send(&self) -> bool {
+        !self.free.is_empty() || (self.connecting == 0 && !self.unused.is_empty())
+    }
+
+    /// Writes a job's request on an idle connection.
+    #[inline]
+    fn send(&mut self, slot: u32, job: Job, now: u64) {
+        let conn = &mut self.conns[slot as usize];
+        conn.state = State::Busy { sent: now, deadline: now.saturating_add(job.timeout) };
+        conn.job = job;
+        conn.written = 0;
+        self.busy += 1;
+        self.window.counts.sent += 1;
+        if conn.write(self.work.bytes(&job)) == Written::Failed {
+            self.fail(slot, ErrorClass::Write, now);
+        }
+    }
+
+    /// Waits for events until something else is to be done, and handles them.
+    fn wait(&mut self, end: u64) -> io::Result<()> {
+        let now = self.clock.now();
+        let mut wake = self.next_scan.min(self.ticker.next()).min(end);
+        let mut spin = false;
+        if self.can_send()
+            && let Some(due) = self.work.next_due()
+        {
+            wake = wake.min(due);
+            if self.config.rate > SPIN_RATE {
+                wake = wake.saturating_sub(SPIN_NS);
+                spin = wake <= now;
+            }
+        }
+        let count = self.epoll.wait(wake.saturating_sub(now))?;
+        (0..count).for_each(|index| self.handle_event(index));
+        if spin && count == 0 {
+            self.window.counts.spin_ns += self.clock.now() - now;
+        }
+        Ok(())
+    }
+
+    /// Looks at every connection's deadline or back-off.
+    fn scan(&mut self, now: u64) {
+        self.next_scan = now + SCAN_NS;
+        for slot in 0..self.conns.len() as u32 {
+            let conn = &self.conns[slot as usize];
+            match conn.state {
+                State::Busy { deadline, .. } if now >= deadline => {
+                    let class = match (self.draining, conn.parser.begun()) {
+                        (true, _) => ErrorClass::UnansweredAtEnd,
+                        (false, true) => ErrorClass::TimeoutBody,
+                        (false, false) => ErrorClass::TimeoutFirstByte,
+                    };
+                    self.fail(slot, class, now);
+                }
+                State::Connecting { deadline } if now >= deadline => {
+                    self.connect_failed(slot, ErrorClass::ConnectTimeout, now);
+                }
+                State::Backoff { until } if now >= until && !self.draining => self.open(slot),
+                _ => {}
+            }
+        }
+        while let Some(job) = self.work.take_expired(now) {
+            self.window.count_error(ErrorClass::DeadlineShed);
+            self.work.failed(&job, ErrorClass::DeadlineShed, None, now);
+        }
+    }
+}

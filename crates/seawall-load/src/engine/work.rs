@@ -1,0 +1,115 @@
+//! What the engine sends: a [`Work`] hands out jobs when they are due and hears what became of them.
+
+use crate::error::ErrorClass;
+use crate::response::Kept;
+use crate::schedule::Share;
+
+/// One request on its way.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Job {
+    /// Whose request it is; the meaning is the work's own.
+    pub(crate) owner: u32,
+    /// When it was due, in nanoseconds of the run's clock. Latency counts from here.
+    pub(crate) due: u64,
+    /// How long its answer may take after the send, in nanoseconds.
+    pub(crate) timeout: u64,
+}
+
+/// The complete answer to a job.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Answered<'a> {
+    pub(crate) status: u16,
+    pub(crate) sent: u64,
+    pub(crate) done: u64,
+    /// Empty unless the work keeps answers.
+    pub(crate) kept: &'a Kept,
+}
+
+/// A source of requests. One per thread; all times are nanoseconds of the run's clock.
+pub(crate) trait Work: Send {
+    /// The work wants to see heads and bodies of the answers.
+    const KEEPS: bool;
+    /// Jobs have due times of their own (open loop, users).
+    const PACED: bool;
+
+    /// The run starts, at this time of its clock.
+    fn begin(&mut self, start: u64);
+    /// When the next job is due; `None` if there is none until something else happens.
+    fn next_due(&self) -> Option<u64>;
+    /// The next job, if it is due at `now`.
+    fn take(&mut self, now: u64) -> Option<Job>;
+    /// The bytes of a job that was taken.
+    fn bytes(&self, job: &Job) -> &[u8];
+    /// A job was answered.
+    fn answered(&mut self, job: &Job, answer: Answered<'_>);
+    /// A job failed. `sent` is `None` if it never left.
+    fn failed(&mut self, job: &Job, class: ErrorClass, sent: Option<u64>, now: u64);
+    /// Takes a job whose time has passed before a connection was free.
+    fn take_expired(&mut self, now: u64) -> Option<Job>;
+    /// A connection could not be made. Returns a due job that shall fail of it, if this work wants that.
+    fn take_unconnected(&mut self, now: u64) -> Option<Job>;
+    /// Nothing will ever be due again.
+    fn finished(&self) -> bool;
+    /// Jobs that were due before `now` and not taken.
+    fn backlog(&self, now: u64) -> u64;
+}
+
+/// The same request over and over, at some pace.
+#[derive(Debug)]
+pub(crate) struct Repeated<const PACED: bool> {
+    pub(crate) request: Vec<u8>,
+    pub(crate) share: Share,
+    pub(crate) timeout: u64,
+    /// The run's start on its clock.
+    pub(crate) start: u64,
+}
+
+impl<const PACED: bool> Work for Repeated<PACED> {
+    const KEEPS: bool = false;
+    const PACED: bool = PACED;
+
+    fn begin(&mut self, start: u64) {
+        self.start = start;
+    }
+
+    #[inline]
+    fn next_due(&self) -> Option<u64> {
+        if PACED { self.share.due_ns().map(|due| self.start + due) } else { Some(0) }
+    }
+
+    #[inline]
+    fn take(&mut self, now: u64) -> Option<Job> {
+        if !PACED {
+            return Some(Job { owner: 0, due: now, timeout: self.timeout });
+        }
+        let due = self.next_due().filter(|&due| due <= now)?;
+        self.share.advance();
+        Some(Job { owner: 0, due, timeout: self.timeout })
+    }
+
+    #[inline]
+    fn bytes(&self, _job: &Job) -> &[u8] {
+        &self.request
+    }
+
+    #[inline]
+    fn answered(&mut self, _job: &Job, _answer: Answered<'_>) {}
+
+    fn failed(&mut self, _job: &Job, _class: ErrorClass, _sent: Option<u64>, _now: u64) {}
+
+    fn take_expired(&mut self, _now: u64) -> Option<Job> {
+        None // the backlog of an open loop stays
+    }
+
+    fn take_unconnected(&mut self, _now: u64) -> Option<Job> {
+        None
+    }
+
+    fn finished(&self) -> bool {
+        false
+    }
+
+    fn backlog(&self, now: u64) -> u64 {
+        if PACED { self.share.backlog(now.saturating_sub(self.start)) } else { 0 }
+    }
+}

@@ -1,0 +1,41 @@
+//! The load generator: its own threads and event loop, latency from the intended time, and an honest verdict.
+//!
+//! [`Load`] sends one request over and over, either as fast as the answers come (closed loop) or at a fixed rate
+//! (open loop). [`users`] runs a population of clients that decide what to send next. Both give a [`Report`] which
+//! says whether the generator itself was fit to measure ([`Validity`]).
+//!
+//! How it works: each thread owns its connections, an epoll instance and its counters (`engine`); a pure parser finds
+//! the end of a response in whatever pieces it comes (`response`); every quarter of a second a thread hands its
+//! counts to the caller's thread (`window`, `collect`), which decides when the warm-up is over (`warmup`) and judges
+//! the run (`validity`).
+//!
+//! Left out for now: TLS, HTTP/2, WebSocket, pipelining, unix sockets, scenarios.
+
+mod clock;
+mod collect;
+mod config;
+mod drive;
+mod engine;
+mod error;
+mod load;
+mod report;
+mod request;
+mod response;
+mod schedule;
+mod sys;
+mod target;
+pub mod users;
+mod validity;
+mod warmup;
+mod window;
+
+pub use config::{LoadConfig, MAX_CONNECTIONS, MAX_DURATION, MAX_RATE, MAX_THREADS, WarmUp};
+pub use drive::Tick;
+pub use error::{ErrorClass, LoadError};
+pub use load::Load;
+pub use report::{CurvePoint, LabelReport, Latency, Mode, Report, Second};
+pub use request::Request;
+pub use schedule::Pace;
+pub use validity::{
+    ACCEPTED_LAG_US, MAX_CPU_SHARE, MAX_RUN_DELAY_SHARE, MIN_SENT_SHARE, SelfCheck, Validity, Verdict, judge,
+};

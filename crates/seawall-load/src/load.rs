@@ -1,0 +1,105 @@
+//! [`Load`]: one request, over and over, closed or open loop.
+
+use seawall_core::ConfigError;
+
+use crate::config::{Checked, LoadConfig};
+use crate::drive::{Plan, Tick, drive};
+use crate::engine::EngineConfig;
+use crate::engine::work::Repeated;
+use crate::error::LoadError;
+use crate::report::{Mode, Report, Setup};
+use crate::schedule::{Pace, Share};
+
+/// A load run, checked and ready.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use seawall_load::{Load, LoadConfig};
+///
+/// let config = LoadConfig {
+///     url: "http://127.0.0.1:8080/".to_owned(),
+///     rate: Some(5_000.0),
+///     duration: Duration::from_secs(5),
+///     ..LoadConfig::default()
+/// };
+/// let report = Load::new(&config)?.run(&mut |tick| println!("{:.0} req/s", tick.rps))?;
+/// println!("p99 {:.1} us, {:?}", report.latency_us.p99, report.validity.verdict);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Load {
+    checked: Checked,
+}
+
+impl Load {
+    /// Checks the configuration.
+    ///
+    /// # Errors
+    /// Names the first field that cannot be used, its value, and what is allowed.
+    pub fn new(config: &LoadConfig) -> Result<Self, ConfigError> {
+        Ok(Self { checked: Checked::new(config)? })
+    }
+
+    /// Runs it, and blocks until the last answer is there or its time is over. The observer is called once per
+    /// second, on this thread; it may end the run with [`Tick::stop`].
+    ///
+    /// A server that refuses, fails or is slow is counted in the report. If not one connection can be made at the
+    /// start, the run ends at once with a report of that.
+    ///
+    /// # Errors
+    /// The host has no address, or the generator itself could not work.
+    pub fn run(&self, observer: &mut dyn FnMut(&Tick)) -> Result<Report, LoadError> {
+        match self.checked.pace {
+            Pace::Closed => self.run_paced::<false>(observer),
+            Pace::Constant { .. } => self.run_paced::<true>(observer),
+        }
+    }
+
+    fn run_paced<const PACED: bool>(&self, observer: &mut dyn FnMut(&Tick)) -> Result<Report, LoadError> {
+        let checked = &self.checked;
+        let plan = Plan {
+            address: checked.target.resolve()?,
+            warmup: checked.warmup,
+            duration: checked.duration,
+            cpus: checked.cpus.clone(),
+            interrupt: checked.interrupt.clone(),
+            connections: checked.max_conns,
+        };
+        let works = (0..checked.threads).map(|thread| self.part::<PACED>(&plan, thread)).collect();
+        let (totals, _) = drive(&plan, works, observer)?;
+        let (mode, rate) = match checked.pace {
+            Pace::Closed => (Mode::Closed, None),
+            Pace::Constant { rate } => (Mode::Open, Some(rate)),
+        };
+        let (connections, threads) = (checked.connections, checked.threads);
+        Ok(Report::new(Setup { url: checked.target.url.clone(), mode, connections, threads, rate }, totals))
+    }
+
+    /// The part of one thread: its share of the connections and of the schedule.
+    fn part<const PACED: bool>(&self, plan: &Plan, thread: usize) -> (EngineConfig, Repeated<PACED>) {
+        let checked = &self.checked;
+        let threads = checked.threads;
+        let part_of = |whole: usize| whole / threads + usize::from(thread < whole % threads);
+        let rate = match checked.pace {
+            Pace::Closed => 0.0,
+            Pace::Constant { rate } => rate / threads as f64,
+        };
+        let config = EngineConfig {
+            address: plan.address,
+            head_only: checked.head_only,
+            connections: part_of(checked.connections),
+            max_conns: part_of(checked.max_conns),
+            connect_timeout_ns: checked.connect_timeout.as_nanos() as u64,
+            drain_ns: checked.timeout.as_nanos() as u64,
+            first_window_ns: plan.first_window_ns(),
+            rate,
+        };
+        let work = Repeated {
+            request: checked.request.clone(),
+            share: Share::new(checked.pace, thread, threads),
+            timeout: checked.timeout.as_nanos() as u64,
+            start: 0,
+        };
+        (config, work)
+    }
+}

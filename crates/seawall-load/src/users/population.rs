@@ -1,0 +1,149 @@
+//! The users of one generator thread, and when each of them sends next.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::time::Duration;
+
+use crate::engine::work::{Answered, Job, Work};
+use crate::error::ErrorClass;
+use crate::report::LabelReport;
+use crate::users::{Answer, Event, Step, User};
+
+/// A user and the request that it sends next or has on its way.
+struct Member {
+    user: Box<dyn User>,
+    label: &'static str,
+    request: Vec<u8>,
+    timeout: u64,
+}
+
+/// A work made of users. At most one entry of `due` per user.
+pub(super) struct Population {
+    members: Vec<Member>,
+    /// When each user arrives, until the run begins.
+    arrivals: Vec<Duration>,
+    /// When whose request is due; equal times in the order of the users.
+    due: BinaryHeap<Reverse<(u64, u32)>>,
+    active: usize,
+    start: u64,
+    labels: BTreeMap<&'static str, LabelReport>,
+}
+
+impl Population {
+    /// Users with their times of arrival.
+    pub(super) fn new(users: Vec<(Duration, Box<dyn User>)>) -> Self {
+        let active = users.len();
+        let (arrivals, members) = users
+            .into_iter()
+            .map(|(arrival, user)| (arrival, Member { user, label: "", request: Vec::new(), timeout: 0 }))
+            .unzip();
+        Self { members, arrivals, due: BinaryHeap::new(), active, start: 0, labels: BTreeMap::new() }
+    }
+
+    pub(super) fn unfinished(&self) -> usize {
+        self.active
+    }
+
+    pub(super) fn labels(&self) -> &BTreeMap<&'static str, LabelReport> {
+        &self.labels
+    }
+
+    /// A time of the run's clock as users see it.
+    fn since_start(&self, at: u64) -> Duration {
+        Duration::from_nanos(at.saturating_sub(self.start))
+    }
+
+    /// Tells a user what happened at `at`, and notes what it does next.
+    fn tell(&mut self, owner: u32, event: Event<'_>, at: u64) {
+        let now = self.since_start(at);
+        let member = &mut self.members[owner as usize];
+        match member.user.next(event, now) {
+            Step::Done => self.active -= 1,
+            Step::Send { label, request, after, timeout } => {
+                member.label = label;
+                member.request = request;
+                member.timeout = nanos(timeout);
+                self.due.push(Reverse((at.saturating_add(nanos(after)), owner)));
+            }
+        }
+    }
+
+    fn job(&self, due: u64, owner: u32) -> Job {
+        Job { owner, due, timeout: self.members[owner as usize].timeout }
+    }
+
+    fn counts(&mut self, owner: u32) -> &mut LabelReport {
+        self.labels.entry(self.members[owner as usize].label).or_default()
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    duration.as_nanos().min(u128::from(u64::MAX)) as u64
+}
+
+impl Work for Population {
+    const KEEPS: bool = true;
+    const PACED: bool = true;
+
+    /// All first requests are made before the first is due: making them delays nobody.
+    fn begin(&mut self, start: u64) {
+        self.start = start;
+        for (owner, arrival) in std::mem::take(&mut self.arrivals).into_iter().enumerate() {
+            self.tell(owner as u32, Event::Start, start + nanos(arrival));
+        }
+    }
+
+    fn next_due(&self) -> Option<u64> {
+        self.due.peek().map(|&Reverse((due, _))| due)
+    }
+
+    fn take(&mut self, now: u64) -> Option<Job> {
+        self.next_due().filter(|&due| due <= now)?;
+        self.due.pop().map(|Reverse((due, owner))| self.job(due, owner))
+    }
+
+    fn bytes(&self, job: &Job) -> &[u8] {
+        &self.members[job.owner as usize].request
+    }
+
+    fn answered(&mut self, job: &Job, answer: Answered<'_>) {
+        let counts = self.counts(job.owner);
+        counts.requests += 1;
+        counts.latency.record(answer.done.saturating_sub(job.due));
+        let event = Event::Answer(Answer {
+            status: answer.status,
+            sent: self.since_start(answer.sent),
+            body: &answer.kept.body,
+            head: &answer.kept.head,
+        });
+        self.tell(job.owner, event, answer.done);
+    }
+
+    fn failed(&mut self, job: &Job, class: ErrorClass, sent: Option<u64>, now: u64) {
+        self.counts(job.owner).failed += 1;
+        let sent = sent.map(|at| self.since_start(at));
+        self.tell(job.owner, Event::Failed { class, sent }, now);
+    }
+
+    fn take_expired(&mut self, now: u64) -> Option<Job> {
+        let &Reverse((due, owner)) = self.due.peek()?;
+        let job = self.job(due, owner);
+        if due.saturating_add(job.timeout) > now {
+            return None;
+        }
+        self.due.pop();
+        Some(job)
+    }
+
+    fn take_unconnected(&mut self, now: u64) -> Option<Job> {
+        self.take(now)
+    }
+
+    fn finished(&self) -> bool {
+        self.active == 0
+    }
+
+    fn backlog(&self, now: u64) -> u64 {
+        self.due.iter().filter(|&&Reverse((due, _))| due <= now).count() as u64
+    }
+}

@@ -1,0 +1,196 @@
+//! Was the generator fit to measure this? Rules over what it observed about itself.
+//!
+//! Pure. A run in which the generator was the limit must never be sold as the server's capacity; a slow server, on the
+//! other hand, is a result and no defect of the run: an open loop whose connections were all busy is valid overload
+//! data.
+
+use serde::Serialize;
+
+/// May the numbers be used?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Yes.
+    Valid,
+    /// As a floor, not as the server's capacity: a closed loop whose generator was busy all the time.
+    GeneratorBound,
+    /// No: the generator did not do what was asked of it.
+    Invalid,
+}
+
+/// The verdict and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Validity {
+    /// May the numbers be used?
+    pub verdict: Verdict,
+    /// One sentence each, empty if valid.
+    pub reasons: Vec<String>,
+}
+
+/// What the generator observed about itself while it measured.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SelfCheck {
+    /// Requests had due times (open loop, virtual users).
+    pub open_loop: bool,
+    /// Complete answers that were measured.
+    pub answered: u64,
+    /// Requests that were due, per second.
+    pub offered_rps: f64,
+    /// Requests that were sent, per second.
+    pub sent_rps: f64,
+    /// Requests still due and never sent when the measurement ended.
+    pub backlog: u64,
+    /// Share of the sent requests that had to wait because every connection was busy.
+    pub waited_share: f64,
+    /// Per generator thread: share of the time it ran, without its idle spinning.
+    pub cpu_shares: Vec<f64>,
+    /// Per generator thread: share of the time it wanted to run and got no CPU.
+    pub run_delay_shares: Vec<f64>,
+    /// 99th percentile of how late the generator was with a request that a connection was free for, in microseconds.
+    pub lag_p99_us: f64,
+    /// 99th percentile of the latency, in microseconds.
+    pub latency_p99_us: f64,
+}
+
+/// A thread that ran more than this share of the time had no reserve.
+pub const MAX_CPU_SHARE: f64 = 0.90;
+/// A thread that waited for a CPU for more than this share of the time measured its own machine.
+pub const MAX_RUN_DELAY_SHARE: f64 = 0.10;
+/// An open loop must send this share of what is due, unless the server kept all connections busy.
+pub const MIN_SENT_SHARE: f64 = 0.98;
+/// Lag that is always accepted, in microseconds; above, a tenth of the measured p99 is.
+pub const ACCEPTED_LAG_US: f64 = 1_000.0;
+
+/// Judges a run.
+pub fn judge(check: &SelfCheck) -> Validity {
+    let mut reasons = Vec::new();
+    let highest = |shares: &[f64]| shares.iter().copied().fold(0.0, f64::max);
+    let cpu = highest(&check.cpu_shares);
+    let busy = cpu > MAX_CPU_SHARE;
+    if busy {
+        reasons.push(format!(
+            "a generator thread used {:.0} % of a CPU (limit {:.0} %): add threads (-t) or CPUs",
+            cpu * 100.0,
+            MAX_CPU_SHARE * 100.0
+        ));
+    }
+    let run_delay = highest(&check.run_delay_shares);
+    if run_delay > MAX_RUN_DELAY_SHARE {
+        reasons.push(format!(
+            "a generator thread waited for a CPU {:.0} % of the time (limit {:.0} %): other work shares its CPUs",
+            run_delay * 100.0,
+            MAX_RUN_DELAY_SHARE * 100.0
+        ));
+    }
+    if check.open_loop {
+        reasons.extend(open_loop_reasons(check));
+    }
+    let verdict = match (check.answered, check.open_loop, reasons.is_empty()) {
+        (0, _, _) => {
+            reasons.insert(0, "no answer was measured".to_owned());
+            Verdict::Invalid
+        }
+        (_, _, true) => Verdict::Valid,
+        (_, true, false) => Verdict::Invalid,
+        (_, false, false) => {
+            reasons.push("the rate is a floor, not the server's capacity".to_owned());
+            Verdict::GeneratorBound
+        }
+    };
+    Validity { verdict, reasons }
+}
+
+fn open_loop_reasons(check: &SelfCheck) -> Vec<String> {
+    let mut reasons = Vec::new();
+    let accepted = ACCEPTED_LAG_US.max(check.latency_p99_us * 0.1);
+    if check.lag_p99_us > accepted {
+        reasons.push(format!(
+            "the generator sent 1 % of its requests more than {:.0} us late (limit {accepted:.0} us)",
+            check.lag_p99_us
+        ));
+    }
+    // Late because all connections were busy: that is the server's doing.
+    let server_bound = check.backlog > 0 && check.waited_share > 0.0;
+    if check.sent_rps < check.offered_rps * MIN_SENT_SHARE && !server_bound {
+        reasons.push(format!(
+            "only {:.0} of {:.0} requests per second were sent though connections were free",
+            check.sent_rps, check.offered_rps
+        ));
+    }
+    reasons
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open() -> SelfCheck {
+        SelfCheck {
+            open_loop: true,
+            answered: 1_000,
+            offered_rps: 1_000.0,
+            sent_rps: 1_000.0,
+            cpu_shares: vec![0.3],
+            run_delay_shares: vec![0.01],
+            lag_p99_us: 80.0,
+            latency_p99_us: 900.0,
+            ..SelfCheck::default()
+        }
+    }
+
+    fn check(self_check: &SelfCheck, verdict: Verdict, reason: &str) {
+        let validity = judge(self_check);
+        assert_eq!(validity.verdict, verdict, "{validity:?}");
+        assert_eq!(validity.reasons.is_empty(), verdict == Verdict::Valid);
+        assert!(validity.reasons.join("; ").contains(reason), "{validity:?}");
+    }
+
+    #[test]
+    fn a_calm_open_loop_is_valid() {
+        check(&open(), Verdict::Valid, "");
+    }
+
+    #[test]
+    fn a_slow_server_is_a_result() {
+        let overload = SelfCheck { sent_rps: 500.0, backlog: 5_000, waited_share: 0.9, ..open() };
+        check(&overload, Verdict::Valid, "");
+    }
+
+    #[test]
+    fn a_missed_rate_with_free_connections_is_invalid() {
+        check(&SelfCheck { sent_rps: 970.0, ..open() }, Verdict::Invalid, "only 970 of 1000");
+    }
+
+    #[test]
+    fn a_busy_generator_makes_an_open_loop_invalid() {
+        check(&SelfCheck { cpu_shares: vec![0.2, 0.95], ..open() }, Verdict::Invalid, "used 95 % of a CPU");
+    }
+
+    #[test]
+    fn a_busy_generator_makes_a_closed_loop_a_floor() {
+        let closed = SelfCheck { open_loop: false, cpu_shares: vec![0.97], ..open() };
+        check(&closed, Verdict::GeneratorBound, "a floor, not the server's capacity");
+    }
+
+    #[test]
+    fn lag_is_compared_with_what_was_measured() {
+        check(&SelfCheck { lag_p99_us: 3_000.0, ..open() }, Verdict::Invalid, "3000 us late");
+        let slow = SelfCheck { lag_p99_us: 3_000.0, latency_p99_us: 50_000.0, ..open() };
+        check(&slow, Verdict::Valid, "");
+    }
+
+    #[test]
+    fn waiting_for_a_cpu_is_said() {
+        check(
+            &SelfCheck { run_delay_shares: vec![0.2], ..open() },
+            Verdict::Invalid,
+            "waited for a CPU 20 %",
+        );
+    }
+
+    #[test]
+    fn no_answer_is_no_measurement() {
+        let closed = SelfCheck { open_loop: false, answered: 0, ..open() };
+        check(&closed, Verdict::Invalid, "no answer was measured");
+    }
+}
