@@ -119,6 +119,8 @@ impl<'a> Drawing<'a> {
         for region in &self.chart.regions {
             let (Some(from), Some(to)) = (self.px(region.from), self.px(region.to)) else { continue };
             let (from, to) = (from.max(self.plot.left), to.min(self.plot.left + self.plot.width));
+            // A hair between neighbours, so that two probes do not look like one.
+            let to = if region.look == Look::Ribbon { to - 1.5 } else { to };
             if to <= from {
                 continue;
             }
