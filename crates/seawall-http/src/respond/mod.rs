@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::error::{Error, Result};
 use crate::extract::Json;
 
-pub(crate) use body::WireBody;
+pub(crate) use body::{BodyFailed, WireBody};
 pub use stream::BodyWriter;
 
 pub(crate) const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");

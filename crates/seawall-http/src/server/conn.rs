@@ -9,10 +9,11 @@ use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use hyper::body::Incoming;
+use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -22,14 +23,14 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::ServerConfig;
-use super::io::{Busy, Io, Wire};
+use super::io::{Io, Limits, Progress, Serving, Wire};
 use super::listener::Accepted;
 use super::shutdown::{Phase, Shutdown};
 use crate::body::Body;
 use crate::clock;
 use crate::context::Arrival;
 use crate::measure::InFlight;
-use crate::respond::WireBody;
+use crate::respond::{BodyFailed, WireBody};
 use crate::service::Service;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -51,20 +52,37 @@ pub(super) async fn serve(accepted: Accepted, connection: Connection) {
     }
 }
 
-/// Drives a connection, and sends what it has gathered whenever it has done all it can; at the end, the rest.
-async fn run<C>(mut connection: Pin<&mut C>, wire: &Wire) -> hyper::Result<()>
-where
-    C: Future<Output = hyper::Result<()>>,
-{
-    let ended = poll_fn(|cx| {
-        let ended = connection.as_mut().poll(cx);
-        // A socket that is full wakes us; one that is broken fails hyper's next read.
-        let _ = wire.poll_send(cx);
+/// A connection under way, seen from its task.
+struct Running<'a> {
+    wire: &'a Wire,
+    progress: Progress,
+    limits: Limits,
+}
+
+impl Running<'_> {
+    /// Drives hyper, and sends what was gathered whenever hyper has done all it can; at the end, the rest. A
+    /// connection that waits too long for the client ends there.
+    async fn drive<C>(&mut self, mut connection: Pin<&mut C>) -> hyper::Result<()>
+    where
+        C: Future<Output = hyper::Result<()>>,
+    {
+        let ended = poll_fn(|cx| {
+            let ended = connection.as_mut().poll(cx);
+            // A socket that is full wakes us; one that is broken fails hyper's next read.
+            let _ = self.wire.poll_send(cx);
+            if ended.is_ready() {
+                return ended;
+            }
+            self.limits.poll_late(&self.progress, cx).map(|late| {
+                tracing::debug!(?late, "the client took too long");
+                Ok(())
+            })
+        });
+        let ended = ended.await;
+        let rest = timeout(self.limits.idle(), poll_fn(|cx| self.wire.poll_send(cx)));
+        let _ = rest.await; // the connection is over, whatever becomes of its last bytes
         ended
-    });
-    let ended = ended.await;
-    let _ = poll_fn(|cx| wire.poll_send(cx)).await;
-    ended
+    }
 }
 
 enum Protocol {
@@ -105,33 +123,26 @@ impl Connection {
     }
 
     async fn http1(&self, stream: TcpStream, ahead: Bytes, peer: SocketAddr) -> hyper::Result<()> {
-        let (busy, wire) = (Busy::default(), Wire::new(stream));
-        let io = Io::new(wire.clone(), ahead, self.config.head_timeout, busy.clone());
-        let service = service_fn(move |request| {
-            let serving = busy.begin();
-            let answer = self.answer(request, peer);
-            async move {
-                let answer = answer.await;
-                drop(serving);
-                answer
-            }
-        });
+        let (progress, (half, wire)) = (Progress::default(), Wire::split(stream));
+        let io = Io::new(half, wire.clone(), ahead, progress.clone());
+        let serving = progress.clone();
+        let service = service_fn(|request| self.answer(request, peer, serving.begin()));
         let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(self.config.idle_timeout)
+            .header_read_timeout(None) // `Limits` has one for heads and one for idle time
             .max_buf_size(self.config.max_head_bytes)
             .max_headers(self.config.max_headers)
             .serve_connection(TokioIo::new(io), service);
         let mut connection = pin!(connection);
+        let mut running = Running { wire: &wire, progress, limits: Limits::new(&self.config) };
         let ended = tokio::select! {
-            ended = run(connection.as_mut(), &wire) => Some(ended),
+            ended = running.drive(connection.as_mut()) => Some(ended),
             () = self.shutdown.reached(Phase::Draining) => None,
         };
         let ended = match ended {
             Some(ended) => ended,
             None => {
                 connection.as_mut().graceful_shutdown();
-                run(connection, &wire).await
+                running.drive(connection).await
             }
         };
         wire.linger().await;
@@ -139,45 +150,73 @@ impl Connection {
     }
 
     async fn http2(&self, stream: TcpStream, ahead: Bytes, peer: SocketAddr) -> hyper::Result<()> {
-        let (busy, wire) = (Busy::default(), Wire::new(stream));
-        // Streams overlap, so a head's timer would stop and start at random: there is none beyond the preface's.
-        let _serving = busy.begin();
-        let io = Io::new(wire.clone(), ahead, self.config.head_timeout, busy);
+        let (progress, (half, wire)) = (Progress::default(), Wire::split(stream));
+        // Streams overlap, so one connection has no one phase: its limits come with the engine's HTTP/2.
+        let _always = progress.begin();
+        let io = Io::new(half, wire.clone(), ahead, progress.clone());
         let (service, in_flight) = (self.service.clone(), self.in_flight.clone());
-        let service = service_fn(move |request| answer(service.clone(), in_flight.clone(), request, peer));
+        let service = service_fn(move |request| {
+            answer(service.clone(), request, peer, (InFlight::start(&in_flight), None))
+        });
         let connection = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .max_concurrent_streams(200)
             .max_header_list_size(u32::try_from(self.config.max_head_bytes).unwrap_or(u32::MAX))
             .serve_connection(TokioIo::new(io), service);
         let mut connection = pin!(connection);
+        let mut running = Running { wire: &wire, progress, limits: Limits::new(&self.config) };
         tokio::select! {
-            ended = run(connection.as_mut(), &wire) => return ended,
+            ended = running.drive(connection.as_mut()) => return ended,
             () = self.shutdown.reached(Phase::Draining) => {}
         }
         connection.as_mut().graceful_shutdown();
-        run(connection, &wire).await
+        running.drive(connection).await
     }
 
     fn answer(
         &self,
         request: hyper::Request<Incoming>,
         peer: SocketAddr,
-    ) -> impl Future<Output = Result<hyper::Response<WireBody>, Infallible>> + use<> {
-        answer(self.service.clone(), self.in_flight.clone(), request, peer)
+        serving: Serving,
+    ) -> impl Future<Output = Result<hyper::Response<Guarded>, Infallible>> + use<> {
+        answer(self.service.clone(), request, peer, (InFlight::start(&self.in_flight), Some(serving)))
     }
 }
 
+/// What lasts as long as a request: it is counted, and its connection is not idle.
+type Guards = (InFlight, Option<Serving>);
+
 async fn answer(
     service: Service,
-    in_flight: Gauge,
     request: hyper::Request<Incoming>,
     peer: SocketAddr,
-) -> Result<hyper::Response<WireBody>, Infallible> {
-    let in_flight = InFlight::start(&in_flight);
+    guards: Guards,
+) -> Result<hyper::Response<Guarded>, Infallible> {
     let arrival = Arrival { peer: Some(peer), at: clock::now() };
     let response = service.respond(request.map(Body::from_http), arrival).await;
-    let streamed = response.bytes().is_none();
-    let response = if streamed { response.hold(in_flight) } else { response };
-    Ok(response.into_wire())
+    Ok(response.into_wire().map(|body| Guarded { body, _guards: guards }))
+}
+
+/// An answer's body, with what ends when it does.
+struct Guarded {
+    body: WireBody,
+    _guards: Guards,
+}
+
+impl hyper::body::Body for Guarded {
+    type Data = Bytes;
+    type Error = BodyFailed;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyFailed>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }

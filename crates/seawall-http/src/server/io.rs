@@ -1,25 +1,31 @@
 //! The socket as hyper sees it: with what was read ahead, with a time limit on heads, and with answers that leave in
 //! one write.
 //!
-//! hyper has one timer for a head and for the idle time before it. Here the head has its own: it starts with the
-//! first byte that comes while no request is under way, and ends when the request is handed to the service.
+//! hyper has one timer for a head and for the idle time before it, and sets it anew for each request. Here the two
+//! have limits of their own: a head's starts with the first byte that comes while no request is under way, and ends
+//! when the request is handed to the service.
 //!
 //! hyper would write each pipelined answer by itself, and its own remedy holds answers back while half a request is
 //! in its buffer. Here writes are gathered, and [`Wire::poll_send`] sends them when the connection has done all it
 //! can do for now, which is when its future returns.
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Sleep, sleep};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::time::{Sleep, sleep_until, timeout};
+
+use super::ServerConfig;
+use crate::clock;
 
 /// Bytes gathered before a write has to wait for the socket.
 const MAX_GATHERED: usize = 64 << 10;
@@ -28,135 +34,178 @@ const MAX_GATHERED: usize = 64 << 10;
 const LINGER_BYTES: usize = 256 << 10;
 const LINGER: Duration = Duration::from_millis(500);
 
-/// Whether a request is with the service; shared by the socket and the service of one connection.
+/// How far a connection is with its request; shared by its socket, its service and its task. The lower two bits are the phase,
+/// the upper ones count the requests, so that two idle times can be told apart.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Busy(Arc<AtomicBool>);
+pub(super) struct Progress(Arc<AtomicU32>);
 
-impl Busy {
-    /// A request begins; it ends when the guard is dropped.
+const IDLE: u32 = 0;
+const READING: u32 = 1;
+const SERVING: u32 = 2;
+const PHASE: u32 = 3;
+
+impl Progress {
+    /// A request begins to be served; it ends when the guard is dropped.
     pub(super) fn begin(&self) -> Serving {
-        self.0.store(true, Relaxed);
+        self.set(SERVING);
         Serving(self.clone())
+    }
+
+    fn now(&self) -> u32 {
+        self.0.load(Relaxed)
+    }
+
+    /// Only one task ever writes, so this needs no exchange.
+    fn set(&self, phase: u32) {
+        let now = self.now();
+        let counted = if phase == IDLE { (now & !PHASE).wrapping_add(PHASE + 1) } else { now & !PHASE };
+        self.0.store(counted | phase, Relaxed);
     }
 }
 
-/// A request is with the service.
-pub(super) struct Serving(Busy);
+/// A request is being served, up to the last byte of its answer's body.
+pub(super) struct Serving(Progress);
 
 impl Drop for Serving {
     fn drop(&mut self) {
-        self.0.0.store(false, Relaxed);
+        self.0.set(IDLE);
     }
 }
 
-/// The socket, and what is gathered for it. hyper owns an [`Io`]; the connection's task keeps this to send.
+/// The time limits of a connection: one for a head, one for the idle time between requests.
+///
+/// One timer per connection, and it is left alone by a request that comes in one piece: setting a timer may wake the
+/// runtime, a system call. It is only ever set earlier, or anew after it fired too early for what has become of
+/// the connection meanwhile.
+pub(super) struct Limits {
+    head: Duration,
+    idle: Duration,
+    timer: Option<Pin<Box<Sleep>>>,
+    /// The progress that was seen waiting last, and since when it waits.
+    waiting: Option<(u32, Instant)>,
+}
+
+/// What took too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Late {
+    Head,
+    Idle,
+}
+
+impl Limits {
+    pub(super) fn new(config: &ServerConfig) -> Self {
+        Self { head: config.head_timeout, idle: config.idle_timeout, timer: None, waiting: None }
+    }
+
+    pub(super) fn idle(&self) -> Duration {
+        self.idle
+    }
+
+    /// To be called when the connection has to wait; ready when it has waited too long.
+    pub(super) fn poll_late(&mut self, progress: &Progress, cx: &mut Context<'_>) -> Poll<Late> {
+        let progress = progress.now();
+        let (limit, late) = match progress & PHASE {
+            READING => (self.head, Late::Head),
+            IDLE => (self.idle, Late::Idle),
+            _ => return Poll::Pending, // a handler's time, and a body's, are not ours to limit
+        };
+        let since = match self.waiting {
+            Some((seen, since)) if seen == progress => since,
+            _ => clock::now(),
+        };
+        self.waiting = Some((progress, since));
+        let deadline = (since + limit).into();
+        let timer = match &mut self.timer {
+            Some(timer) if timer.is_elapsed() && timer.deadline() >= deadline => return Poll::Ready(late),
+            Some(timer) if timer.deadline() <= deadline && !timer.is_elapsed() => return Poll::Pending,
+            Some(timer) => timer,
+            none => none.insert(Box::pin(sleep_until(deadline))),
+        };
+        timer.as_mut().reset(deadline);
+        timer.as_mut().poll(cx).map(|()| late)
+    }
+}
+
+/// The writing side of a socket, and what is gathered for it. hyper writes through its [`Io`]; the connection's task
+/// keeps this to send.
 #[derive(Clone)]
-pub(super) struct Wire(Arc<Shared>);
+pub(super) struct Wire(Arc<Mutex<Outgoing>>);
 
-struct Shared {
-    stream: TcpStream,
-    gathered: Mutex<BytesMut>,
+struct Outgoing {
+    half: OwnedWriteHalf,
+    gathered: BytesMut,
 }
 
-impl Wire {
-    pub(super) fn new(stream: TcpStream) -> Self {
-        Self(Arc::new(Shared { stream, gathered: Mutex::default() }))
-    }
-
-    /// Sends what is gathered; pending while the socket takes no more.
-    pub(super) fn poll_send(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut gathered = self.0.gathered.lock();
-        while !gathered.is_empty() {
-            let sent = ready!(self.poll_direct(cx, &gathered))?;
-            gathered.advance(sent);
+impl Outgoing {
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.gathered.is_empty() {
+            let sent = ready!(Pin::new(&mut self.half).poll_write(cx, &self.gathered))?;
+            self.gathered.advance(sent);
         }
         Poll::Ready(Ok(()))
     }
 
-    fn poll_direct(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        loop {
-            ready!(self.0.stream.poll_write_ready(cx))?;
-            match self.0.stream.try_write(bytes) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                written => return Poll::Ready(written),
-            }
-        }
-    }
-
     /// Gathers a write, or passes it on if it is large.
-    fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if self.0.gathered.lock().len() + bytes.len() > MAX_GATHERED {
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.gathered.len() + bytes.len() > MAX_GATHERED {
             ready!(self.poll_send(cx))?;
         }
         if bytes.len() > MAX_GATHERED {
-            return self.poll_direct(cx, bytes);
+            return Pin::new(&mut self.half).poll_write(cx, bytes);
         }
-        self.0.gathered.lock().extend_from_slice(bytes);
+        self.gathered.extend_from_slice(bytes);
         Poll::Ready(Ok(bytes.len()))
     }
+}
 
-    fn poll_read(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        loop {
-            ready!(self.0.stream.poll_read_ready(cx))?;
-            match self.0.stream.try_read(buf.initialize_unfilled()) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
-                Ok(read) => {
-                    buf.advance(read);
-                    return Poll::Ready(Ok(()));
-                }
-            }
-        }
+impl Wire {
+    /// Both sides of a socket.
+    pub(super) fn split(stream: TcpStream) -> (OwnedReadHalf, Self) {
+        let (read, half) = stream.into_split();
+        (read, Self(Arc::new(Mutex::new(Outgoing { half, gathered: BytesMut::new() }))))
     }
 
-    fn close_write(&self) -> io::Result<()> {
-        socket2::SockRef::from(&self.0.stream).shutdown(std::net::Shutdown::Write)
+    /// Sends what is gathered; pending while the socket takes no more.
+    pub(super) fn poll_send(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.lock().poll_send(cx)
     }
 
     /// The end of a connection: says so, and takes what the client still sends, within limits. Closing with bytes
     /// unread would reset the connection, and the client might never see our last answer.
     pub(super) async fn linger(&self) {
-        let _ = self.close_write(); // the client may have closed already
-        let discard = async {
-            let mut room = vec![0; 4096];
-            let mut seen = 0;
-            while seen < LINGER_BYTES {
-                let mut buf = ReadBuf::new(&mut room);
-                match std::future::poll_fn(|cx| self.poll_read(cx, &mut buf)).await {
-                    Ok(()) if !buf.filled().is_empty() => seen += buf.filled().len(),
-                    Ok(()) | Err(_) => return,
+        let discard = poll_fn(|cx| {
+            let outgoing = self.0.lock();
+            let stream: &TcpStream = outgoing.half.as_ref();
+            let mut room = [0; 4096];
+            for _ in 0..LINGER_BYTES / room.len() {
+                ready!(stream.poll_read_ready(cx))?;
+                match stream.try_read(&mut room) {
+                    Ok(0) => break,
+                    Ok(_) => {}
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(error) => return Poll::Ready(Err(error)),
                 }
             }
-        };
-        let _ = tokio::time::timeout(LINGER, discard).await;
+            Poll::Ready(io::Result::Ok(()))
+        });
+        let close = poll_fn(|cx| Pin::new(&mut self.0.lock().half).poll_shutdown(cx));
+        // Whatever goes wrong now, the connection is over.
+        let _ = close.await;
+        let _ = timeout(LINGER, discard).await;
     }
 }
 
 /// What hyper reads from and writes to.
 pub(super) struct Io {
+    half: OwnedReadHalf,
     wire: Wire,
     ahead: Bytes,
-    head_timeout: Duration,
-    /// Runs while a head is under way.
-    head_timer: Option<Pin<Box<Sleep>>>,
-    busy: Busy,
+    progress: Progress,
 }
 
 impl Io {
-    pub(super) fn new(wire: Wire, ahead: Bytes, head_timeout: Duration, busy: Busy) -> Self {
-        let head_timer = (!ahead.is_empty()).then(|| Box::pin(sleep(head_timeout)));
-        Self { wire, ahead, head_timeout, head_timer, busy }
-    }
-
-    /// An error once the head that is under way takes too long.
-    fn check_head(&mut self, cx: &mut Context<'_>, came: bool) -> io::Result<()> {
-        if self.busy.0.load(Relaxed) {
-            self.head_timer = None;
-        } else if came && self.head_timer.is_none() {
-            self.head_timer = Some(Box::pin(sleep(self.head_timeout)));
-        }
-        let late = self.head_timer.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_ready());
-        if late { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) }
+    pub(super) fn new(half: OwnedReadHalf, wire: Wire, ahead: Bytes, progress: Progress) -> Self {
+        Self { half, wire, ahead, progress }
     }
 }
 
@@ -166,32 +215,33 @@ impl AsyncRead for Io {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if !self.ahead.is_empty() {
+        let before = buf.filled().len();
+        if self.ahead.is_empty() {
+            ready!(Pin::new(&mut self.half).poll_read(cx, buf))?;
+        } else {
             let len = self.ahead.len().min(buf.remaining());
             buf.put_slice(&self.ahead[..len]);
             self.ahead.advance(len);
-            return Poll::Ready(Ok(()));
         }
-        let before = buf.filled().len();
-        let read = self.wire.poll_read(cx, buf);
-        let came = buf.filled().len() > before;
-        match self.check_head(cx, came) {
-            Ok(()) => read,
-            Err(late) => Poll::Ready(Err(late)),
+        // Bytes that come while no request is under way begin a head.
+        if buf.filled().len() > before && self.progress.now() & PHASE == IDLE {
+            self.progress.set(READING);
         }
+        Poll::Ready(Ok(()))
     }
 }
 
 impl AsyncWrite for Io {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.wire.poll_write(cx, bytes)
+        self.wire.0.lock().poll_write(cx, bytes)
     }
     /// Nothing is sent here: the connection's task does it when hyper has done all it can.
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.wire.poll_send(cx))?;
-        Poll::Ready(self.wire.close_write())
+        let mut outgoing = self.wire.0.lock();
+        ready!(outgoing.poll_send(cx))?;
+        Pin::new(&mut outgoing.half).poll_shutdown(cx)
     }
 }

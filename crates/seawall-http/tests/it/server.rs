@@ -162,9 +162,40 @@ fn a_head_that_never_ends_is_cut_off() {
     assert_eq!(server.ask("PRI * HTTP/2.0\r\n"), "", "half a preface");
     assert_eq!(server.ask(""), "", "nothing at all");
     let mut stream = server.connect();
+    stream.write_all(GET.as_bytes()).unwrap();
+    read_until(&mut stream, "hello");
+    stream.write_all(b"GET / HT").unwrap();
+    assert_eq!(read_to_end(&mut stream), "", "a later head");
+}
+
+#[test]
+fn half_a_request_holds_no_answer_back() {
+    let server = Running::start(hello(), one_worker());
+    let mut stream = server.connect();
     stream.write_all(format!("{GET}GET / HT").as_bytes()).unwrap();
-    let answers = read_to_end(&mut stream);
-    assert!(answers.ends_with("hello"), "a later head: {answers}");
+    read_until(&mut stream, "hello");
+    stream.write_all(b"TP/1.1\r\nhost: a\r\n\r\n").unwrap();
+    read_until(&mut stream, "hello");
+}
+
+#[test]
+fn a_malformed_request_is_answered_with_400() {
+    let server = Running::start(hello(), one_worker());
+    assert!(server.ask("GET / HTTP/1.1\r\nhost : a\r\n\r\n").starts_with("HTTP/1.1 400 "));
+}
+
+#[test]
+fn a_stream_may_pause_for_longer_than_the_idle_timeout() {
+    let app = App::new().get("/", async |c: Context| {
+        c.stream(200, "text/plain", async |mut out| {
+            out.write("one ").await?;
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            out.write("two").await
+        })
+    });
+    let (head_timeout, idle_timeout) = (Duration::from_millis(50), Duration::from_millis(50));
+    let server = Running::start(app, ServerConfig { head_timeout, idle_timeout, ..one_worker() });
+    assert!(server.ask(GET_AND_CLOSE).contains("two"));
 }
 
 #[test]
