@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 
 use crate::engine::Message;
 use crate::error::ErrorClass;
-use crate::report::{Second, micros};
-use crate::validity::SelfCheck;
+use crate::report::{Mode, Second, micros};
+use crate::validity::{ACCEPTED_LAG_OF_USERS_US, ACCEPTED_LAG_US, SelfCheck};
 use crate::warmup::{Glimpse, is_steady};
 use crate::window::{Counts, WINDOW_NS, Window};
 
@@ -54,11 +54,12 @@ impl Totals {
         self.measured.counts.errors[class as usize] + self.drained.counts.errors[class as usize]
     }
 
-    pub(crate) fn self_check(&self, open_loop: bool, offered_rps: f64, sent_rps: f64) -> SelfCheck {
+    pub(crate) fn self_check(&self, mode: Mode, offered_rps: f64, sent_rps: f64) -> SelfCheck {
         let share = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
         let counts = &self.measured.counts;
         SelfCheck {
-            open_loop,
+            open_loop: mode != Mode::Closed,
+            accepted_lag_us: if mode == Mode::Users { ACCEPTED_LAG_OF_USERS_US } else { ACCEPTED_LAG_US },
             answered: counts.answered,
             offered_rps,
             sent_rps,

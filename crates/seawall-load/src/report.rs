@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::collect::Totals;
 use crate::error::ErrorClass;
-use crate::validity::{SelfCheck, Validity, Verdict, judge};
+use crate::validity::{MIN_SENT_SHARE, SelfCheck, Validity, Verdict, judge};
 
 /// How requests were paced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -74,6 +74,8 @@ pub struct Report {
     pub cpu_us_per_request: f64,
     /// Share of the time each generator thread ran, without idle spinning.
     pub cpu_shares: Vec<f64>,
+    /// Share of the time each generator thread could have run and got no CPU.
+    pub run_delay_shares: Vec<f64>,
     /// Bytes of the measured answers.
     pub bytes_received: u64,
     /// May the numbers be used?
@@ -195,7 +197,7 @@ impl Report {
         let per_second = |count: u64| if duration_s > 0.0 { count as f64 / duration_s } else { 0.0 };
         let sent_rps = per_second(counts.sent);
         let offered_rps = setup.rate.unwrap_or(sent_rps);
-        let self_check = totals.self_check(setup.mode != Mode::Closed, offered_rps, sent_rps);
+        let self_check = totals.self_check(setup.mode, offered_rps, sent_rps);
         let mut latency = measured.latency.clone();
         latency.merge(&totals.drained.latency);
         let mut service = measured.service.clone();
@@ -225,6 +227,7 @@ impl Report {
             lag_us: Latency::of(&measured.lag),
             cpu_us_per_request: round(cpu_ns as f64 / 1e3 / counts.answered.max(1) as f64, 100.0),
             cpu_shares: self_check.cpu_shares.iter().map(|&share| round(share, 1e3)).collect(),
+            run_delay_shares: self_check.run_delay_shares.iter().map(|&share| round(share, 1e3)).collect(),
             bytes_received: counts.bytes_in,
             validity: judge(&self_check),
             notes: notes(&totals, &self_check),
@@ -264,7 +267,8 @@ fn notes(totals: &Totals, check: &SelfCheck) -> Vec<String> {
     if totals.warmup_unsteady {
         notes.push("the target was not steady when the warm-up's limit was reached".to_owned());
     }
-    if check.open_loop && check.backlog > 0 && check.waited_share > 0.0 {
+    let missed = check.sent_rps < check.offered_rps * MIN_SENT_SHARE;
+    if check.open_loop && missed && check.backlog > 0 && check.waited_share > 0.0 {
         notes.push(format!(
             "the server did not keep up: {:.0} requests/s were due, {:.0} were sent, and {} were still due at the end \
              (every connection was busy); latencies count from the due time",

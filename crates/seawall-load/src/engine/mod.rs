@@ -34,6 +34,8 @@ const SCAN_NS: u64 = 10_000_000;
 const SPIN_NS: u64 = 30_000;
 /// Requests per second and thread above which that is worth a CPU.
 const SPIN_RATE: f64 = 5_000.0;
+/// Longest turn of the loop that counts as spinning; in a longer one the thread did not run.
+const SPIN_TURN_NS: u64 = 5_000;
 /// Longest wait for the last answers after an early stop.
 const STOPPED_DRAIN_NS: u64 = 500_000_000;
 /// Room for one read.
@@ -97,6 +99,8 @@ pub(crate) struct Engine<'a, W> {
     window: Window,
     ticker: Ticker,
     next_scan: u64,
+    /// When the last wait ended, and how many requests had been sent by then: for telling spinning from work.
+    waited_until: (u64, u64),
 }
 
 impl<'a, W: Work> Engine<'a, W> {
@@ -127,6 +131,7 @@ impl<'a, W: Work> Engine<'a, W> {
             window: Window::default(),
             ticker: Ticker::new(),
             next_scan: 0,
+            waited_until: (0, 0),
             config,
         })
     }
@@ -283,8 +288,12 @@ impl<'a, W: Work> Engine<'a, W> {
         }
         let count = self.epoll.wait(wake.saturating_sub(now))?;
         (0..count).for_each(|index| self.handle_event(index));
-        if spin && count == 0 {
-            self.window.counts.spin_ns += self.clock.now() - now;
+        if spin {
+            let (after, sent) = (self.clock.now(), self.window.counts.sent);
+            if count == 0 && self.waited_until.1 == sent {
+                self.window.counts.spin_ns += (after - self.waited_until.0).min(SPIN_TURN_NS);
+            }
+            self.waited_until = (after, sent);
         }
         Ok(())
     }

@@ -1,0 +1,97 @@
+//! Values of arguments: times, rates, header fields. Each error says what is allowed.
+
+use std::time::Duration;
+
+use seawall_load::WarmUp;
+
+/// A header field of the command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Header {
+    pub(super) name: String,
+    pub(super) value: String,
+}
+
+/// `500ms`, `10s`, `2m`, `1h`, `1.5s`; a number without a unit is in seconds, as in wrk.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let refuse = || format!("`{text}` is no time: write a number and a unit, such as 500ms, 10s, 2m or 1h");
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let seconds = match unit {
+        "us" => 1e-6,
+        "ms" => 1e-3,
+        "s" | "" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(refuse()),
+    };
+    let number: f64 = number.parse().map_err(|_| refuse())?;
+    Duration::try_from_secs_f64(number * seconds).map_err(|_| refuse())
+}
+
+/// `auto`, or a time.
+pub(super) fn warmup(text: &str) -> Result<WarmUp, String> {
+    if text == "auto" { Ok(WarmUp::Auto) } else { duration(text).map(WarmUp::Fixed) }
+}
+
+/// `5000`, `0.5`, `20k`, `1.5M`.
+pub(super) fn rate(text: &str) -> Result<f64, String> {
+    let (number, factor) = match text.strip_suffix(['k', 'K']) {
+        Some(number) => (number, 1e3),
+        None => text.strip_suffix('M').map_or((text, 1.0), |number| (number, 1e6)),
+    };
+    let rate = number.parse::<f64>().map(|number| number * factor).ok().filter(|rate| rate.is_finite());
+    rate.ok_or_else(|| format!("`{text}` is no rate: write requests per second, such as 5000 or 20k"))
+}
+
+/// `Name: value`.
+pub(super) fn header(text: &str) -> Result<Header, String> {
+    let (name, value) = text.split_once(':').ok_or("write a field as 'Name: value'")?;
+    Ok(Header { name: name.trim().to_owned(), value: value.trim().to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_units_or_are_seconds() {
+        let cases = [
+            ("500ms", 0.5),
+            ("10s", 10.0),
+            ("2m", 120.0),
+            ("1h", 3600.0),
+            ("1.5s", 1.5),
+            ("3", 3.0),
+            ("0s", 0.0),
+        ];
+        for (text, seconds) in cases {
+            assert_eq!(duration(text).unwrap(), Duration::from_secs_f64(seconds), "{text}");
+        }
+    }
+
+    #[test]
+    fn nonsense_is_no_time() {
+        for text in ["", "s", "-1s", "1d", "1 s", "1..2s", "1e9h"] {
+            assert!(duration(text).unwrap_err().contains("500ms"), "{text}");
+        }
+    }
+
+    #[test]
+    fn rates_may_be_short() {
+        assert_eq!((rate("5000"), rate("20k"), rate("1.5M")), (Ok(5e3), Ok(2e4), Ok(1.5e6)));
+        assert!(rate("fast").is_err() && rate("inf").is_err());
+    }
+
+    #[test]
+    fn fields_need_a_colon() {
+        let expected = Header { name: "A".to_owned(), value: "b:c".to_owned() };
+        assert_eq!(header("A: b:c"), Ok(expected));
+        assert!(header("A b").is_err());
+    }
+
+    #[test]
+    fn a_warm_up_is_a_time_or_auto() {
+        assert_eq!(warmup("auto"), Ok(WarmUp::Auto));
+        assert_eq!(warmup("0s"), Ok(WarmUp::Fixed(Duration::ZERO)));
+    }
+}

@@ -1,0 +1,56 @@
+//! The `seawall` command: `load` measures any HTTP service, `demo` shows everything Seawall can do on its own one.
+//!
+//! Each subcommand is a module; here is only which one runs, and how an error becomes text and an exit code.
+
+mod demo;
+mod load;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Exit code of a run that failed.
+const FAILED: u8 = 1;
+
+#[derive(Debug, Parser)]
+#[command(name = "seawall", version, about = "Services that hold at peak, and the lab that proves it")]
+#[command(after_help = "Start with `seawall demo`; then measure your own service with `seawall load URL`.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Puts load on an HTTP service and measures it honestly
+    Load(load::LoadArgs),
+    /// Starts a flash sale, finds its knee, sells it out, checks every order, and shows a report
+    Demo(demo::DemoArgs),
+    /// The service that the demo starts
+    #[command(name = demo::SUBCOMMAND, hide = true)]
+    ServeFlashsale(demo::ServeArgs),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Load(args) => load::run(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::ServeFlashsale(args) => demo::serve(args).map(|()| ExitCode::SUCCESS),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::from(FAILED)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_contradicts_itself_nowhere() {
+        Cli::command().debug_assert();
+    }
+}
