@@ -3,6 +3,10 @@
 //! Who sends the load is behind [`Probe`]; time comes from the probes' own reports, so that a test needs no clock.
 //! An attempt is invalid when its measurements stopped counting before the knee was enclosed (most often the
 //! generator's limit). The next attempt then begins at the highest rate that passed and grows more slowly.
+//!
+//! When every attempt was invalid, what remains is a lower bound. A probe whose generator was late or starved counts for
+//! that if it met the objective all the same: its latencies include the generator's own delay and its requests came in
+//! bursts, so the service did better than the numbers say.
 
 use seawall_core::ConfigError;
 
@@ -109,8 +113,10 @@ pub enum DriveError<E> {
 struct Gathered {
     rows: Vec<ProbeRow>,
     timeline: Vec<LoadPoint>,
-    /// The last passing probe at each rate that passed, by rising rate of the attempt.
+    /// The last passing probe at each rate that passed.
     passed: Vec<Probed>,
+    /// Invalid probes that met the objective all the same.
+    floors: Vec<Probed>,
 }
 
 /// Seeks the knee of what `probe` loads. `target` names it in the report.
@@ -123,7 +129,8 @@ pub fn find_knee<P: Probe>(
     probe: &mut P,
     watch: &mut dyn FnMut(Event<'_>),
 ) -> Result<Found, DriveError<P::Error>> {
-    let mut gathered = Gathered { rows: Vec::new(), timeline: Vec::new(), passed: Vec::new() };
+    let mut gathered =
+        Gathered { rows: Vec::new(), timeline: Vec::new(), passed: Vec::new(), floors: Vec::new() };
     let mut search = config.search.clone();
     let mut best: Option<Answer> = None;
     let mut attempt = 0;
@@ -193,12 +200,20 @@ fn attempt<P: Probe>(
         if judged.judgement == Judgement::Pass {
             gathered.passed.retain(|other| other.measured.offered_rps != probed.measured.offered_rps);
             gathered.passed.push(probed);
+        } else if judged.judgement == Judgement::Invalid && is_floor(config, &probed) {
+            gathered.floors.push(probed);
         }
         if end_s - began + longest > budget_s {
             break;
         }
     }
     Ok(search.answer())
+}
+
+/// Whether a probe that does not count met the objective in spite of what disturbed it.
+fn is_floor(config: &SearchConfig, probed: &Probed) -> bool {
+    let undisturbed = Measurement { invalid: Vec::new(), ..probed.measured.clone() };
+    config.slo.judge(&undisturbed).0 == Judgement::Pass
 }
 
 fn row(probed: &Probed, judged: &ProbePoint) -> ProbeRow {
@@ -218,20 +233,24 @@ fn row(probed: &Probed, judged: &ProbePoint) -> ProbeRow {
 }
 
 fn found(answer: &Answer, attempts: u32, target: &str, mut gathered: Gathered) -> Found {
-    let lo = answer.lo.unwrap_or(f64::NAN);
-    let distance = |probed: &Probed| (probed.measured.offered_rps / lo).ln().abs();
+    let valid = is_valid(answer);
+    let mut lo = answer.lo;
+    if !valid {
+        gathered.passed.append(&mut gathered.floors);
+        lo = gathered.passed.iter().map(|probed| probed.measured.offered_rps).fold(lo, higher);
+    }
+    let distance = |probed: &Probed| (probed.measured.offered_rps / lo.unwrap_or(f64::NAN)).ln().abs();
     let at = gathered
         .passed
         .iter()
         .position(|probed| distance(probed) < 0.01)
         .map(|i| gathered.passed.swap_remove(i));
-    let valid = is_valid(answer);
     let invalid = answer.probes.iter().rev().find(|p| p.judgement == Judgement::Invalid);
     let reasons = if valid { Vec::new() } else { invalid.map(|p| p.reasons.clone()).unwrap_or_default() };
     let window = at.as_ref().map(|probed| (probed.measured_from_s, probed.end_s, probed.requests));
     let phase = KneePhase {
         target: target.to_owned(),
-        lo_rps: answer.lo,
+        lo_rps: lo,
         hi_rps: answer.hi.filter(|_| valid),
         ending: answer.ending,
         attempts,
@@ -333,13 +352,22 @@ mod tests {
         let phase = found.phase;
         assert_eq!((phase.attempts, phase.validity.valid, phase.hi_rps), (4, false, None));
         assert_eq!(phase.validity.reasons, ["generator late"]);
-        assert!((4500.0..=5000.0).contains(&phase.lo_rps.unwrap()), "{:?}", phase.lo_rps);
+        assert!(phase.lo_rps.unwrap() >= 4500.0, "{:?}", phase.lo_rps);
         assert!(took <= 60.0 + 3.0 * 7.0, "{took}");
     }
 
     #[test]
-    fn a_phase_with_no_valid_probe_has_no_knee() {
-        let (found, _) = drive(1e9, 0.0, 60.0);
+    fn disturbed_probes_that_met_the_objective_are_a_lower_bound() {
+        let (found, _) = drive(1000.0, 0.0, 60.0);
+        let phase = found.phase;
+        assert_eq!((phase.validity.valid, phase.hi_rps), (false, None));
+        assert!((200.0..=1000.0).contains(&phase.lo_rps.unwrap()), "{:?}", phase.lo_rps);
+        assert!(phase.at_knee.is_some() && found.window.is_some());
+    }
+
+    #[test]
+    fn a_phase_with_nothing_but_failures_and_disturbance_has_no_knee() {
+        let (found, _) = drive(0.0, 0.0, 60.0);
         assert_eq!((found.phase.lo_rps, found.phase.validity.valid, found.window), (None, false, None));
     }
 

@@ -62,7 +62,9 @@ fn exchange(at: SocketAddr, path: &str, timeout: Duration) -> io::Result<Vec<u8>
     let deadline = clock::now() + timeout;
     let mut stream = TcpStream::connect_timeout(&at, timeout)?;
     stream.set_write_timeout(Some(left(deadline)?))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\nAccept: */*\r\n\r\n")?;
+    // In one write: a server may answer the first piece of a request and close before it has read the rest.
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\nAccept: */*\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
     let (mut answer, mut chunk) = (Vec::new(), [0; 16 * 1024]);
     loop {
         stream.set_read_timeout(Some(left(deadline)?))?;
