@@ -2,6 +2,7 @@
 //!
 //! `test` is the whole check and exactly what CI runs. Nothing here is needed to build or use Seawall.
 
+mod bench;
 mod clock;
 mod run;
 mod setup;
@@ -35,6 +36,15 @@ enum Command {
     Setup,
     /// Formats all Rust code.
     Fmt,
+    /// Seawall beside its peers, in one run, in turns. Wants a quiet machine with two cores or more.
+    #[command(subcommand)]
+    Bench(Bench),
+}
+
+#[derive(Debug, Subcommand)]
+enum Bench {
+    /// `GET /` with a small JSON answer on one core: Seawall with its defaults, plain hyper, axum.
+    Hello(bench::HelloArgs),
 }
 
 fn main() -> ExitCode {
@@ -44,6 +54,7 @@ fn main() -> ExitCode {
         Command::Tidy => run::tidy(&root),
         Command::Setup => setup::run(),
         Command::Fmt => run::fmt(&root),
+        Command::Bench(Bench::Hello(args)) => bench::hello(&root, &args),
     };
     report(done)
 }
