@@ -21,7 +21,7 @@ struct Absence {
     reason: &'static str,
 }
 
-const ABSENCES: [Absence; 10] = [
+const ABSENCES: [Absence; 11] = [
     Absence {
         holds: is_pure,
         reach: Reach::Product,
@@ -30,6 +30,12 @@ const ABSENCES: [Absence; 10] = [
             word(line, &impure).or_else(|| word(line, &["std::net", "std::fs", "std::process"]))
         },
         reason: "this file decides, purely: time and randomness are arguments, waiting and I/O belong to the callers",
+    },
+    Absence {
+        holds: |source| !source.path.ends_with("/clock.rs") && !source.path.contains("/examples/"),
+        reach: Reach::Product,
+        breaks: |line| word(line, &["Instant::now", "SystemTime::now"]),
+        reason: "time is an argument; only a crate's clock.rs reads the clock",
     },
     Absence {
         holds: |source| in_crates(source) && source.path != "crates/seawall-http/src/server/conn.rs",

@@ -162,7 +162,18 @@ fn a_file_without_a_header_is_found() {
 
 #[test]
 fn a_clock_in_guard_is_found() {
-    check_absence("crates/seawall-guard/src/gate.rs", "let now = Instant::now();", &["Instant::now"]);
+    check_absence("crates/seawall-guard/src/gate.rs", "use std::net::TcpStream;", &["std::net"]);
+    let expected = ["decides, purely", "time is an argument"];
+    check_absence("crates/seawall-guard/src/gate.rs", "let now = Instant::now();", &expected);
+}
+#[test]
+fn a_clock_outside_of_clock_rs_is_found() {
+    check_absence(
+        "crates/seawall-http/src/app.rs",
+        "let now = Instant::now();",
+        &["only a crate's clock.rs"],
+    );
+    check_absence("crates/seawall-http/src/clock.rs", "Instant::now()", &[]);
 }
 #[test]
 fn a_runtime_in_a_policy_is_found() {
