@@ -25,8 +25,19 @@ const TOOLS: [Tool; 2] = [
     Tool { program: "chromium", package: "chromium", reason: "tests look at the lab's report in a browser" },
 ];
 
-/// Checked with Rust 1.95; any version that is already there will do.
-const NEXTEST: [&str; 5] = ["install", "cargo-nextest", "--locked", "--version", "0.9.143"];
+/// Checked with Rust 1.95; any version that is already there will do. Unoptimised and without self-update (no TLS to
+/// compile): a third of the work, and a test runner mostly waits.
+const NEXTEST: [&str; 9] = [
+    "install",
+    "cargo-nextest",
+    "--locked",
+    "--version",
+    "0.9.143",
+    "--debug",
+    "--no-default-features",
+    "--features",
+    "default-no-update",
+];
 
 /// Finds what is missing and installs it, or says how.
 pub(crate) fn run() -> Result<()> {
@@ -77,8 +88,9 @@ fn install_nextest() -> Result<()> {
         return Ok(());
     }
     println!("installing cargo-nextest, the test runner: some minutes, once per machine");
-    let status = Command::new(cargo()).args(NEXTEST).stdin(Stdio::null()).status();
-    let status = status.context("cannot start cargo")?;
+    let mut command = Command::new(cargo());
+    command.args(NEXTEST).env("CARGO_PROFILE_DEV_DEBUG", "0").stdin(Stdio::null());
+    let status = command.status().context("cannot start cargo")?;
     if !status.success() {
         bail!("cargo-nextest could not be installed ({status}); to see why:\n  cargo {}", NEXTEST.join(" "));
     }
