@@ -170,9 +170,10 @@ fn is_valid(answer: &Answer) -> bool {
     match answer.ending {
         Ending::Confirmed | Ending::NeverFailed | Ending::NeverPassed => true,
         Ending::LowerBound => false,
-        // Cut off while it still asked for a valid measurement above the last pass.
+        // Cut off: it counts if nothing was disturbed, or if both ends were measured all the same.
         Ending::OutOfBudget => {
-            answer.hi.is_some() || answer.probes.iter().all(|p| p.judgement != Judgement::Invalid)
+            let disturbed = answer.probes.iter().any(|p| p.judgement == Judgement::Invalid);
+            !disturbed || (answer.lo.is_some() && answer.hi.is_some())
         }
     }
 }

@@ -19,7 +19,7 @@ const CONNECTIONS: usize = 64;
 /// The search begins at this share of what the warm-up reached: four steps of the ramp below it.
 const START_SHARE: f64 = 0.25;
 /// Probes that a search of this shape takes, repetitions included, to divide the time among them.
-const USUAL_PROBES: f64 = 15.0;
+const USUAL_PROBES: f64 = 19.0;
 
 /// What to load and for how long.
 #[derive(Debug, Clone)]
@@ -68,8 +68,8 @@ pub(super) fn find(
     progress: &Progress,
 ) -> Result<Found> {
     let probe_s = (config.seconds / USUAL_PROBES).clamp(0.75, 2.5);
-    // A probe is short; its first third lets the service settle at the new rate.
-    let warmup = quarters(probe_s * 0.3);
+    // A probe is short; its first quarter lets the service settle at the new rate.
+    let warmup = quarters(probe_s * 0.25);
     let measure = quarters(probe_s - warmup.as_secs_f64() - 0.1);
     let mut probe = LoadProbe::new(
         LoadConfig {

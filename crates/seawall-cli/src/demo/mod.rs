@@ -18,7 +18,7 @@ mod verify;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use flashsale::checker::{Database, Rules};
@@ -38,6 +38,12 @@ use summary::Summary;
 const HOT_PRODUCT: u64 = 1;
 /// Units of it that one buyer may hold: flashsale's default.
 const PER_USER_LIMIT: u64 = 1;
+/// Time to pay, short so that units nobody pays for find another buyer while the demo is watched.
+const PAY_TIMEOUT: Duration = sale::SHORT_PAY_TIMEOUT;
+/// How long a sale usually takes, for the bar.
+const SALE_USUALLY: Duration = Duration::from_secs(13);
+/// How often the service's process is looked at: the kernel counts its CPU in hundredths of a second.
+const SAMPLE_EVERY: Duration = Duration::from_millis(500);
 /// Where the report goes.
 const REPORT: &str = "seawall-report.html";
 
@@ -88,7 +94,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<ExitCode> {
     sys::pin(&processors.generator).context("cannot pin the generator")?;
 
     let phase = progress.phase("Starting the service");
-    let mut service = Service::start(args.units, &processors.service)?;
+    let mut service = Service::start(args.units, PAY_TIMEOUT, &processors.service)?;
     phase.done(&format!("flashsale at {}, process {}", service.address, service.pid()));
 
     let measured = measure(args, &processors, &mut service, began, &progress)?;
@@ -108,8 +114,8 @@ pub(crate) fn run(args: &DemoArgs) -> Result<ExitCode> {
         let json = serde_json::to_string_pretty(&summary)? + "\n";
         fs::write(file, json).with_context(|| format!("cannot write {}", file.display()))?;
     }
-    println!();
-    summary.lines().iter().for_each(|line| println!("  {line}"));
+    progress::say("");
+    summary.lines().iter().for_each(|line| progress::say(&format!("  {line}")));
     if args.open {
         open(&path);
     }
@@ -135,7 +141,12 @@ fn measure(
     progress: &Progress,
 ) -> Result<Measured> {
     let seconds = || clock::now().saturating_duration_since(began).as_secs_f64();
-    let sampler = SamplerConfig { pid: service.pid(), admin: Some(service.admin), ..SamplerConfig::default() };
+    let sampler = SamplerConfig {
+        pid: service.pid(),
+        admin: Some(service.admin),
+        interval: SAMPLE_EVERY,
+        ..SamplerConfig::default()
+    };
     let sampler = Sampler::start(&sampler, began)?;
     let path = format!("/api/v1/products/{HOT_PRODUCT}");
     let config = KneeConfig {
@@ -160,16 +171,25 @@ fn measure(
     Ok(Measured { found, sale, series: sampler.stop(), spans })
 }
 
-fn sell(args: &DemoArgs, processors: &Processors, service: &Service, progress: &Progress) -> Result<sale::Outcome> {
+fn sell(
+    args: &DemoArgs,
+    processors: &Processors,
+    service: &Service,
+    progress: &Progress,
+) -> Result<sale::Outcome> {
     let phase = progress.phase("Running the sale");
     let config = sale::SaleConfig {
-        url: format!("http://{}", service.address),
-        users: args.users,
-        product_id: HOT_PRODUCT,
+        address: service.address,
+        product: HOT_PRODUCT,
+        buyers: args.users,
+        pay_timeout: PAY_TIMEOUT,
         cpus: processors.generator.clone(),
         ..sale::SaleConfig::default()
     };
-    let outcome = sale::run(&config, &mut |share, doing| phase.at(share, doing))?;
+    let expected_s = SALE_USUALLY.as_secs_f64();
+    let outcome = sale::run_sale(&config, &mut |tick| {
+        phase.at(tick.elapsed_s / expected_s, format!("{} requests, {:.0}/s", tick.sent_total, tick.rps));
+    })?;
     let validity = if outcome.sale.validity.valid { "" } else { ", but the phase does not count" };
     phase.done(&format!("{} buyers, {} requests{validity}", outcome.sale.buyers, outcome.sale.attempts));
     Ok(outcome)
@@ -227,7 +247,8 @@ fn command(args: &DemoArgs) -> String {
 fn write(report: &Report, path: &Path) -> Result<PathBuf> {
     fs::write(path, html(report)).with_context(|| format!("cannot write {}", path.display()))?;
     let data = path.with_extension("json");
-    fs::write(&data, serde_json::to_string(report)?).with_context(|| format!("cannot write {}", data.display()))?;
+    fs::write(&data, serde_json::to_string(report)?)
+        .with_context(|| format!("cannot write {}", data.display()))?;
     fs::canonicalize(path).with_context(|| format!("cannot find {}", path.display()))
 }
 
@@ -235,7 +256,7 @@ fn write(report: &Report, path: &Path) -> Result<PathBuf> {
 fn open(path: &Path) {
     let started = Command::new("xdg-open").arg(path).stdout(Stdio::null()).stderr(Stdio::null()).status();
     if !started.is_ok_and(|status| status.success()) {
-        println!("  (no browser could be opened: open {} yourself)", path.display());
+        progress::say(&format!("  (no browser could be opened: open {} yourself)", path.display()));
     }
 }
 

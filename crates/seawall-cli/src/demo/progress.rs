@@ -1,6 +1,6 @@
 //! What the person at the terminal sees: one bar per phase on a terminal, plain lines anywhere else.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -21,6 +21,11 @@ pub(crate) struct Phase {
     name: String,
 }
 
+/// A line on standard output. Nobody reading it is no reason to end the run.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
 impl Progress {
     /// Bars if the standard error is a terminal, lines on standard output if not.
     pub(crate) fn new() -> Self {
@@ -30,7 +35,7 @@ impl Progress {
     /// Begins a phase.
     pub(crate) fn phase(&self, name: &str) -> Phase {
         if !self.terminal {
-            println!("{name} ...");
+            say(&format!("{name} ..."));
             return Phase { bar: None, name: name.to_owned() };
         }
         let bar = ProgressBar::with_draw_target(Some(STEPS), ProgressDrawTarget::stderr());
@@ -58,7 +63,7 @@ impl Phase {
                 bar.finish_and_clear();
                 eprintln!("✓ {:<22} {result}", self.name);
             }
-            None => println!("{}: {result}", self.name),
+            None => say(&format!("{}: {result}", self.name)),
         }
     }
 }

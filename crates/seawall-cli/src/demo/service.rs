@@ -33,6 +33,9 @@ pub(crate) struct ServeArgs {
     /// Units of the hot product.
     #[arg(long)]
     units: u64,
+    /// Time to pay a confirmed order, in milliseconds.
+    #[arg(long)]
+    pay_timeout_ms: u64,
     /// Processors to run on.
     #[arg(long, value_delimiter = ',')]
     cpus: Vec<usize>,
@@ -50,6 +53,7 @@ pub(crate) fn serve(args: ServeArgs) -> Result<()> {
         admin_listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         data_dir: args.data_dir,
         units: args.units,
+        pay_timeout: Duration::from_millis(args.pay_timeout_ms),
         workers: args.cpus.len(),
         ..flashsale::FlashsaleConfig::default()
     })
@@ -99,14 +103,15 @@ impl Drop for Process {
 }
 
 impl Service {
-    /// Starts the service with `units` for sale on the processors `cpus`, and waits until it answers.
-    pub(super) fn start(units: u64, cpus: &[usize]) -> Result<Self> {
+    /// Starts the service with `units` for sale and a time to pay, on the processors `cpus`, and waits until it answers.
+    pub(super) fn start(units: u64, pay_timeout: Duration, cpus: &[usize]) -> Result<Self> {
         let dir = FreshDir::new()?;
         let log = File::create(dir.0.join("service.log")).context("cannot write the service's log")?;
         let cpus: Vec<String> = cpus.iter().map(ToString::to_string).collect();
         let child = Command::new(std::env::current_exe().context("cannot find this executable")?)
             .arg(SUBCOMMAND)
             .args(["--units", &units.to_string(), "--cpus", &cpus.join(",")])
+            .args(["--pay-timeout-ms", &pay_timeout.as_millis().to_string()])
             .args(["--parent", &std::process::id().to_string()])
             .arg("--data-dir")
             .arg(dir.0.join("data"))

@@ -13,13 +13,14 @@ pub(super) fn section(out: &mut String, report: &Report) {
         .settled_after_s
         .map_or_else(String::new, |s| format!(" Every order was final after {}.", millis(s * 1000.0)));
     let lead = format!(
-        "{} buyers want one of {} units and retry as real clients do: {} orders acknowledged, {} confirmed, {} rejected, \
+        "{} buyers want one of {} units and retry as real clients do: {} orders acknowledged, {} confirmed, {} rejected, {} cancelled or not paid in time, \
          {} of all requests refused on purpose.{settled}",
         grouped(sale.buyers),
         grouped(sale.units_initial),
         grouped(sale.orders_acked),
         grouped(sale.orders_confirmed),
         grouped(sale.orders_rejected),
+        grouped(sale.orders_acked.saturating_sub(sale.orders_confirmed + sale.orders_rejected + sale.lost)),
         percent(sale.refused_rate)
     );
     open_section(out, "sale", "The sale", &lead);

@@ -123,7 +123,8 @@ fn run(
         if series.halve_when_full(capacity) {
             interval *= 2;
         }
-        due = (due + interval).max(clock::now()); // late once does not mean a burst later
+        // Late once does not mean a burst later: the next sample is never nearer than half an interval.
+        due = (due + interval).max(clock::now() + interval / 2);
         match stopped.recv_timeout(due.saturating_duration_since(clock::now())) {
             Err(RecvTimeoutError::Timeout) => {}
             Ok(()) | Err(RecvTimeoutError::Disconnected) => break,

@@ -38,19 +38,29 @@ pub fn waiting(series: &Series, from_s: f64, to_s: f64) -> Vec<Waiting> {
     of("queues.", "queue").chain(of("pools.", "pool")).collect()
 }
 
+/// Samples nearer than this to the one before are passed over: the kernel counts CPU in hundredths of a second, and over
+/// a shorter time one of them looks like a busy machine.
+const MIN_DISTANCE_S: f64 = 0.1;
+
 /// Rates between each sample and the one before. The first sample has none before it and gives no point.
 pub fn points(samples: &[Sample]) -> Vec<ResourcePoint> {
-    samples.windows(2).filter_map(|pair| point(&pair[0], &pair[1])).collect()
+    let Some((first, rest)) = samples.split_first() else { return Vec::new() };
+    let mut before = first;
+    let mut points = Vec::with_capacity(rest.len());
+    for sample in rest.iter().filter(|sample| sample.t_s.is_finite()) {
+        if sample.t_s - before.t_s >= MIN_DISTANCE_S {
+            points.push(point(before, sample));
+            before = sample;
+        }
+    }
+    points
 }
 
-fn point(before: &Sample, after: &Sample) -> Option<ResourcePoint> {
+fn point(before: &Sample, after: &Sample) -> ResourcePoint {
     let seconds = after.t_s - before.t_s;
-    if seconds <= 0.0 {
-        return None;
-    }
     let (a, b) = (&before.process, &after.process);
     let per_second = |from: u64, to: u64| to.saturating_sub(from) as f64 / seconds;
-    Some(ResourcePoint {
+    ResourcePoint {
         t_s: after.t_s,
         cpu_user: (b.cpu_user_s - a.cpu_user_s).max(0.0) / seconds,
         cpu_sys: (b.cpu_sys_s - a.cpu_sys_s).max(0.0) / seconds,
@@ -59,7 +69,7 @@ fn point(before: &Sample, after: &Sample) -> Option<ResourcePoint> {
         involuntary_per_s: per_second(a.involuntary_switches, b.involuntary_switches),
         threads: b.threads,
         open_fds: b.open_fds,
-    })
+    }
 }
 
 /// What one of `requests` cost between `from_s` and `to_s`: the samples next to the window, scaled to its length.
@@ -122,6 +132,11 @@ mod tests {
     #[test]
     fn samples_at_one_moment_give_no_rate() {
         assert!(points(&[at(1.0, 0.0, 0), at(1.0, 1.0, 0)]).is_empty());
+    }
+    #[test]
+    fn a_sample_too_near_is_passed_over_and_nothing_is_lost() {
+        let points = points(&[at(1.0, 0.0, 0), at(1.01, 0.01, 0), at(2.0, 0.5, 0)]);
+        assert_eq!(points.iter().map(|p| (p.t_s, p.cpu_user)).collect::<Vec<_>>(), [(2.0, 0.5)]);
     }
 
     #[test]

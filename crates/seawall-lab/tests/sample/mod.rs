@@ -226,7 +226,7 @@ fn sale() -> Sale {
         units_sold: 1000,
         orders_acked: 1043,
         orders_confirmed: 1000,
-        orders_rejected: 43,
+        orders_rejected: 31,
         attempts: 11_842,
         error_rate: 0.0,
         refused_rate: 0.083,
