@@ -120,12 +120,15 @@ const TEXTS = {
   expired: () => "Not paid in time. The unit is back on sale.",
 };
 
+// Hours may be more than a day's.
+const clock = (s) => [s / 3600, (s / 60) % 60, s % 60].map((part) => String(Math.floor(part)).padStart(2, "0")).join(":");
+
 const seconds = (until) => Math.max(0, Math.ceil((until - Date.now() - clockOffset) / 1000));
 
 function show() {
   const wait = saleStarts - Date.now() - clockOffset;
   at("countdown").hidden = wait <= 0;
-  if (wait > 0) at("clock").textContent = new Date(Math.ceil(wait / 1000) * 1000).toISOString().slice(11, 19);
+  if (wait > 0) at("clock").textContent = clock(Math.ceil(wait / 1000));
   const open = order && !["rejected", "cancelled", "expired"].includes(order.state);
   at("buy").hidden = Boolean(order);
   at("buy").disabled = busy || wait > 0 || left === null || left === 0;
