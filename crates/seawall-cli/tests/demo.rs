@@ -77,6 +77,32 @@ fn check_report(dir: &Path, json: &Value) {
     }
 }
 
+/// Waits until `done`, at most 30 seconds; false if it never was.
+fn wait_until(mut done: impl FnMut() -> bool) -> bool {
+    let (_keep, nothing) = std::sync::mpsc::channel::<()>();
+    (0..600).any(|_| {
+        let _ = nothing.recv_timeout(std::time::Duration::from_millis(50));
+        done()
+    })
+}
+
+#[test]
+fn a_demo_that_is_killed_takes_its_service_along() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_seawall"))
+        .args(["demo", "--seconds", "60"])
+        .current_dir(dir.path())
+        .env("TMPDIR", dir.path())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let word = dir.path().display().to_string();
+    assert!(wait_until(|| !processes_with(&word).is_empty()), "the service is started");
+    demo.kill().unwrap(); // SIGKILL: no handler of ours can run
+    demo.wait().unwrap();
+    assert!(wait_until(|| processes_with(&word).is_empty()), "the service is left behind");
+}
+
 #[test]
 fn an_argument_out_of_range_is_refused_before_anything_is_started() {
     let dir = tempfile::tempdir().unwrap();
