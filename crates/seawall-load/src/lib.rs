@@ -36,6 +36,7 @@ pub use load::Load;
 pub use report::{CurvePoint, LabelReport, Latency, Mode, Report, Second};
 pub use request::Request;
 pub use schedule::Pace;
+pub use seawall_core::{ConfigError, Histogram};
 pub use validity::{
     ACCEPTED_LAG_OF_USERS_US, ACCEPTED_LAG_US, MAX_CPU_SHARE, MAX_RUN_DELAY_SHARE, MIN_SENT_SHARE, SelfCheck,
     Validity, Verdict, judge,

@@ -61,6 +61,12 @@ pub struct Answer<'a> {
 }
 
 impl<'a> Answer<'a> {
+    /// An answer made by hand, to test a [`User`] without a server. `head` is the status line, the fields and the
+    /// empty line.
+    pub fn new(status: u16, sent: Duration, head: &'a [u8], body: &'a [u8]) -> Self {
+        Self { status, sent, body, head }
+    }
+
     /// The first field of this name (in any case) whose value is text.
     pub fn header(&self, name: &str) -> Option<&'a str> {
         let head = std::str::from_utf8(self.head).ok()?;
