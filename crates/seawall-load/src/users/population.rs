@@ -20,9 +20,7 @@ struct Member {
 /// A work made of users. At most one entry of `due` per user.
 pub(super) struct Population {
     members: Vec<Member>,
-    /// When each user arrives, until the run begins.
-    arrivals: Vec<Duration>,
-    /// When whose request is due; equal times in the order of the users.
+    /// When whose request is due, since the run's start; equal times in the order of the users.
     due: BinaryHeap<Reverse<(u64, u32)>>,
     active: usize,
     start: u64,
@@ -30,14 +28,20 @@ pub(super) struct Population {
 }
 
 impl Population {
-    /// Users with their times of arrival.
+    /// Users with their times of arrival. All first requests are made here, before the run starts: thousands at once
+    /// would make the first ones late.
     pub(super) fn new(users: Vec<(Duration, Box<dyn User>)>) -> Self {
         let active = users.len();
-        let (arrivals, members) = users
+        let (arrivals, members): (Vec<Duration>, Vec<Member>) = users
             .into_iter()
             .map(|(arrival, user)| (arrival, Member { user, label: "", request: Vec::new(), timeout: 0 }))
             .unzip();
-        Self { members, arrivals, due: BinaryHeap::new(), active, start: 0, labels: BTreeMap::new() }
+        let mut population =
+            Self { members, due: BinaryHeap::new(), active, start: 0, labels: BTreeMap::new() };
+        for (owner, arrival) in arrivals.into_iter().enumerate() {
+            population.tell(owner as u32, Event::Start, nanos(arrival));
+        }
+        population
     }
 
     pub(super) fn unfinished(&self) -> usize {
@@ -63,7 +67,8 @@ impl Population {
                 member.label = label;
                 member.request = request;
                 member.timeout = nanos(timeout);
-                self.due.push(Reverse((at.saturating_add(nanos(after)), owner)));
+                let due = at.saturating_sub(self.start).saturating_add(nanos(after));
+                self.due.push(Reverse((due, owner)));
             }
         }
     }
@@ -85,21 +90,17 @@ impl Work for Population {
     const KEEPS: bool = true;
     const PACED: bool = true;
 
-    /// All first requests are made before the first is due: making them delays nobody.
     fn begin(&mut self, start: u64) {
         self.start = start;
-        for (owner, arrival) in std::mem::take(&mut self.arrivals).into_iter().enumerate() {
-            self.tell(owner as u32, Event::Start, start + nanos(arrival));
-        }
     }
 
     fn next_due(&self) -> Option<u64> {
-        self.due.peek().map(|&Reverse((due, _))| due)
+        self.due.peek().map(|&Reverse((due, _))| self.start.saturating_add(due))
     }
 
     fn take(&mut self, now: u64) -> Option<Job> {
-        self.next_due().filter(|&due| due <= now)?;
-        self.due.pop().map(|Reverse((due, owner))| self.job(due, owner))
+        let due = self.next_due().filter(|&due| due <= now)?;
+        self.due.pop().map(|Reverse((_, owner))| self.job(due, owner))
     }
 
     fn bytes(&self, job: &Job) -> &[u8] {
@@ -127,8 +128,8 @@ impl Work for Population {
 
     fn take_expired(&mut self, now: u64) -> Option<Job> {
         let &Reverse((due, owner)) = self.due.peek()?;
-        let job = self.job(due, owner);
-        if due.saturating_add(job.timeout) > now {
+        let job = self.job(self.start.saturating_add(due), owner);
+        if job.due.saturating_add(job.timeout) > now {
             return None;
         }
         self.due.pop();
@@ -144,6 +145,6 @@ impl Work for Population {
     }
 
     fn backlog(&self, now: u64) -> u64 {
-        self.due.iter().filter(|&&Reverse((due, _))| due <= now).count() as u64
+        self.due.iter().filter(|&&Reverse((due, _))| self.start.saturating_add(due) <= now).count() as u64
     }
 }
