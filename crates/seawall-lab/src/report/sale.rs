@@ -47,8 +47,10 @@ fn answers(sale: &Sale) -> Chart {
         .full_width()
         .group("sale", None)
         .series("acknowledged", Tone::Green, Shape::Bars, rates(sale, |p| p.acked))
-        .series("sold out", Tone::Blue, Shape::Bars, rates(sale, |p| p.sold_out))
-        .series("refused, to retry", Tone::Amber, Shape::Bars, rates(sale, |p| p.refused));
+        .series("sold out", Tone::Blue, Shape::Bars, rates(sale, |p| p.sold_out));
+    if sale.timeline.iter().any(|p| p.refused > 0) {
+        chart = chart.series("refused, to retry", Tone::Amber, Shape::Bars, rates(sale, |p| p.refused));
+    }
     if sale.timeline.iter().any(|p| p.errors > 0) {
         chart = chart.series("errors", Tone::Red, Shape::Bars, rates(sale, |p| p.errors));
     }

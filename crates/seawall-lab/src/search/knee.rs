@@ -274,12 +274,25 @@ impl KneeSearch {
         }
         match (known.lo, known.hi) {
             (_, None) => self.climb(&known),
+            (_, Some(hi)) if self.is_doubtful(&known, hi) => Some((hi.rate, Stage::Repeat)),
             (None, Some(hi)) => {
                 let floor = known.marginal.map_or(hi.rate, |(lowest, _)| lowest);
                 (floor > MIN_RPS * SAME).then(|| ((floor / self.config.growth).max(MIN_RPS), Stage::Ramp))
             }
             (Some(lo), Some(hi)) => self.narrow(&known, lo, hi, left),
         }
+    }
+
+    /// The ramp's end rests on one failure that a single stall could explain. Believing it would send the whole
+    /// bisection below the knee, so it is repeated at once; one that left a tenth of the rate unanswered is not.
+    fn is_doubtful(&self, known: &Enclosure, hi: Tally) -> bool {
+        let still_ramp = known.lo.is_none_or(|lo| hi.rate / lo.rate * SAME >= self.config.growth);
+        let same = |probe: &&ProbePoint| probe.rate.max(hi.rate) / probe.rate.min(hi.rate) < SAME;
+        let answered = |probe: &ProbePoint| probe.measured.achieved_rps >= 0.9 * probe.measured.offered_rps;
+        known.hi_is_measured
+            && still_ramp
+            && (hi.fails, hi.passes) == (1, 0)
+            && self.probes.iter().rfind(same).is_some_and(answered)
     }
 
     fn climb(&self, known: &Enclosure) -> Option<(f64, Stage)> {

@@ -183,6 +183,20 @@ fn one_unlucky_failure_is_outvoted() {
 }
 
 #[test]
+fn a_stall_that_ends_the_ramp_is_asked_again_at_once() {
+    let server = steep(1000.0);
+    let mut probes = 0;
+    let answer = drive(&SearchConfig::default(), |rate| {
+        probes += 1;
+        let p99_ms = if probes == 1 { Estimate::exact(300.0) } else { server(rate).p99_ms };
+        Measurement { p99_ms, ..server(rate) }
+    });
+    assert_eq!((answer.probes[1].rate, answer.probes[1].stage), (200.0, Stage::Repeat));
+    assert!(answer.probes.len() <= 16, "{} probes", answer.probes.len());
+    assert_eq!(answer.ending, Ending::Confirmed);
+}
+
+#[test]
 fn a_start_beyond_the_knee_walks_down() {
     let config = SearchConfig { start_rps: 50_000.0, ..SearchConfig::default() };
     let answer = drive(&config, steep(1000.0));

@@ -202,7 +202,8 @@ impl Chart {
     /// All y values, for the axis: tops of stacks included.
     fn ys(&self) -> Vec<f64> {
         let tops = (0..self.series.len()).flat_map(|i| self.tops(i));
-        tops.map(|(_, _, top)| top).chain(self.guides.iter().map(|g| g.at)).collect()
+        // Room above a guide for its name.
+        tops.map(|(_, _, top)| top).chain(self.guides.iter().map(|g| g.at * 1.1)).collect()
     }
 
     /// The points of series `index` as (x, bottom, top). Only stacked shapes have a bottom of their own.
