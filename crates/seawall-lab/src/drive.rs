@@ -173,7 +173,9 @@ fn is_valid(answer: &Answer) -> bool {
         // Cut off: it counts if nothing was disturbed, or if both ends were measured all the same.
         Ending::OutOfBudget => {
             let disturbed = answer.probes.iter().any(|p| p.judgement == Judgement::Invalid);
-            !disturbed || (answer.lo.is_some() && answer.hi.is_some())
+            let passed =
+                |lo: f64| answer.probes.iter().any(|p| p.rate == lo && p.judgement == Judgement::Pass);
+            !disturbed || (answer.lo.is_some_and(passed) && answer.hi.is_some())
         }
     }
 }
@@ -201,7 +203,7 @@ fn attempt<P: Probe>(
         if judged.judgement == Judgement::Pass {
             gathered.passed.retain(|other| other.measured.offered_rps != probed.measured.offered_rps);
             gathered.passed.push(probed);
-        } else if judged.judgement == Judgement::Invalid && is_floor(config, &probed) {
+        } else if judged.met_anyway {
             gathered.floors.push(probed);
         }
         if end_s - began + longest > budget_s {
@@ -209,12 +211,6 @@ fn attempt<P: Probe>(
         }
     }
     Ok(search.answer())
-}
-
-/// Whether a probe that does not count met the objective in spite of what disturbed it.
-fn is_floor(config: &SearchConfig, probed: &Probed) -> bool {
-    let undisturbed = Measurement { invalid: Vec::new(), ..probed.measured.clone() };
-    config.slo.judge(&undisturbed).0 == Judgement::Pass
 }
 
 fn row(probed: &Probed, judged: &ProbePoint) -> ProbeRow {
@@ -277,7 +273,10 @@ mod tests {
     /// A service with a knee, seen through a generator with a limit; every probe takes two seconds.
     struct Fake {
         knee: f64,
+        /// The generator sends no more than this, and says so.
         limit: f64,
+        /// Something disturbs the generator above this rate, but it sends all the same.
+        quiet: f64,
         now: f64,
     }
 
@@ -299,14 +298,14 @@ mod tests {
                 warmup: false,
             };
             watch(&point);
-            let late = rate > self.limit;
+            let late = rate > self.limit.min(self.quiet);
             Ok(Probed {
                 start_s,
                 measured_from_s: start_s + 0.5,
                 end_s: self.now,
                 measured: Measurement {
                     offered_rps: rate,
-                    achieved_rps: rate,
+                    achieved_rps: rate.min(self.limit),
                     p99_ms: Estimate::exact(p99),
                     error_rate: 0.0,
                     invalid: if late { vec!["generator late".into()] } else { vec![] },
@@ -321,16 +320,16 @@ mod tests {
         }
     }
 
-    fn drive(knee: f64, limit: f64, budget_s: f64) -> (Found, f64) {
+    fn drive(knee: f64, limit: f64, quiet: f64, budget_s: f64) -> (Found, f64) {
         let config = DriveConfig { budget_s, ..DriveConfig::default() };
-        let mut fake = Fake { knee, limit, now: 10.0 };
+        let mut fake = Fake { knee, limit, quiet, now: 10.0 };
         let found = find_knee(&config, "GET /", &mut fake, &mut |_| {}).unwrap();
         (found, fake.now - 10.0)
     }
 
     #[test]
     fn finds_the_knee_and_keeps_the_best_probe_of_it() {
-        let (found, _) = drive(1000.0, 1e9, 100.0);
+        let (found, _) = drive(1000.0, 1e9, 1e9, 100.0);
         let (phase, window) = (&found.phase, found.window.unwrap());
         assert!(phase.lo_rps.unwrap() <= 1000.0 && phase.hi_rps.unwrap() > 1000.0);
         assert_eq!((phase.attempts, phase.validity.valid), (1, true));
@@ -341,7 +340,7 @@ mod tests {
 
     #[test]
     fn stays_within_its_budget_of_time() {
-        let (found, took) = drive(1000.0, 1e9, 9.0);
+        let (found, took) = drive(1000.0, 1e9, 1e9, 9.0);
         assert!(took <= 9.0, "{took}");
         assert_eq!(found.phase.probes.len(), 4);
         assert_eq!(found.phase.ending, Ending::OutOfBudget);
@@ -349,7 +348,7 @@ mod tests {
 
     #[test]
     fn an_invalid_phase_is_repeated_three_times_and_then_a_lower_bound() {
-        let (found, took) = drive(1e9, 5000.0, 60.0);
+        let (found, took) = drive(1e9, 5000.0, 1e9, 60.0);
         let phase = found.phase;
         assert_eq!((phase.attempts, phase.validity.valid, phase.hi_rps), (4, false, None));
         assert_eq!(phase.validity.reasons, ["generator late"]);
@@ -359,7 +358,7 @@ mod tests {
 
     #[test]
     fn disturbed_probes_that_met_the_objective_are_a_lower_bound() {
-        let (found, _) = drive(1000.0, 0.0, 60.0);
+        let (found, _) = drive(1000.0, 1e9, 0.0, 60.0);
         let phase = found.phase;
         assert_eq!((phase.validity.valid, phase.hi_rps), (false, None));
         assert!((200.0..=1000.0).contains(&phase.lo_rps.unwrap()), "{:?}", phase.lo_rps);
@@ -368,14 +367,14 @@ mod tests {
 
     #[test]
     fn a_phase_with_nothing_but_failures_and_disturbance_has_no_knee() {
-        let (found, _) = drive(0.0, 0.0, 60.0);
+        let (found, _) = drive(0.0, 1e9, 0.0, 60.0);
         assert_eq!((found.phase.lo_rps, found.phase.validity.valid, found.window), (None, false, None));
     }
 
     #[test]
     fn the_watcher_sees_begin_tick_and_verdict_of_each_probe() {
         let mut seen = String::new();
-        let mut fake = Fake { knee: 300.0, limit: 1e9, now: 0.0 };
+        let mut fake = Fake { knee: 300.0, limit: 1e9, quiet: 1e9, now: 0.0 };
         let mut watch = |event: Event<'_>| {
             seen.push(match event {
                 Event::Begin { .. } => 'b',

@@ -87,6 +87,7 @@ pub(super) fn find(
     let drive = DriveConfig {
         search: SearchConfig {
             start_rps: (warm_rps * START_SHARE).max(50.0),
+            invalid_repeats: 1,
             slo: config.slo.clone(),
             ..SearchConfig::default()
         },

@@ -87,6 +87,9 @@ pub struct ProbePoint {
     pub judgement: Judgement,
     /// What broke, in words; empty for a pass.
     pub reasons: Vec<String>,
+    /// An invalid probe that met the objective all the same. What disturbs a generator makes its numbers worse, never
+    /// better: this is no pass, but it shows that the knee is not below.
+    pub met_anyway: bool,
 }
 
 /// How the search ended.
@@ -108,7 +111,7 @@ pub enum Ending {
 /// The knee as an interval, and all the points it rests on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
-    /// The highest rate that passed below `hi`; none if nothing passed.
+    /// The highest rate below `hi` that passed, or met the objective in a disturbed probe; none if none did.
     pub lo: Option<f64>,
     /// The lowest rate that failed; none if the answer is only a lower bound.
     pub hi: Option<f64>,
@@ -134,6 +137,8 @@ enum Verdict {
     Marginal,
     /// Votes are tied, or the last probe was invalid: ask again.
     Again,
+    /// Invalid every time, and most times the objective was met all the same.
+    Disturbed,
     /// Invalid every time.
     Unmeasurable,
 }
@@ -146,13 +151,18 @@ struct Tally {
     fails: u32,
     marginals: u32,
     invalids: u32,
+    met_anyway: u32,
 }
 
 impl Tally {
     fn verdict(&self, invalid_repeats: u32) -> Verdict {
         let votes = self.passes + self.fails + self.marginals;
         if votes == 0 {
-            return if self.invalids > invalid_repeats { Verdict::Unmeasurable } else { Verdict::Again };
+            return match self.invalids > invalid_repeats {
+                false => Verdict::Again,
+                true if self.met_anyway * 2 > self.invalids => Verdict::Disturbed,
+                true => Verdict::Unmeasurable,
+            };
         }
         match self.passes.cmp(&self.fails) {
             std::cmp::Ordering::Greater => Verdict::Pass,
@@ -242,7 +252,11 @@ impl KneeSearch {
     pub fn record(&mut self, measured: Measurement) -> Option<&ProbePoint> {
         let (rate, stage) = self.pending?;
         let (judgement, reasons) = self.config.slo.judge(&measured);
-        self.probes.push(ProbePoint { rate, stage, measured, judgement, reasons });
+        let met_anyway = judgement == Judgement::Invalid && {
+            let undisturbed = Measurement { invalid: Vec::new(), ..measured.clone() };
+            self.config.slo.judge(&undisturbed).0 == Judgement::Pass
+        };
+        self.probes.push(ProbePoint { rate, stage, measured, judgement, reasons, met_anyway });
         self.pending = self.decide();
         self.probes.last()
     }
@@ -341,7 +355,7 @@ impl KneeSearch {
                 continue;
             }
             match verdict {
-                Verdict::Pass => (known.lo, known.marginal) = (Some(*tally), None),
+                Verdict::Pass | Verdict::Disturbed => (known.lo, known.marginal) = (Some(*tally), None),
                 Verdict::Fail => (known.hi, known.hi_is_measured) = (Some(*tally), true),
                 Verdict::Unmeasurable => known.hi = Some(*tally),
                 Verdict::Marginal => {
@@ -361,9 +375,17 @@ fn tally(probes: &[ProbePoint]) -> Vec<Tally> {
     for probe in probes {
         let known = tallies.iter().position(|t| t.rate.max(probe.rate) / t.rate.min(probe.rate) < SAME);
         let at = known.unwrap_or_else(|| {
-            tallies.push(Tally { rate: probe.rate, passes: 0, fails: 0, marginals: 0, invalids: 0 });
+            tallies.push(Tally {
+                rate: probe.rate,
+                passes: 0,
+                fails: 0,
+                marginals: 0,
+                invalids: 0,
+                met_anyway: 0,
+            });
             tallies.len() - 1
         });
+        tallies[at].met_anyway += u32::from(probe.met_anyway);
         match probe.judgement {
             Judgement::Pass => tallies[at].passes += 1,
             Judgement::Fail => tallies[at].fails += 1,

@@ -225,12 +225,24 @@ fn an_invalid_probe_is_repeated_and_not_judged() {
 fn above_the_generators_limit_there_is_only_a_lower_bound() {
     let server = steep(1e9);
     let answer = drive(&SearchConfig::default(), |rate| {
-        let invalid = if rate > 5000.0 { vec!["generator late".to_owned()] } else { Vec::new() };
-        Measurement { invalid, ..server(rate) }
+        let invalid = if rate > 5000.0 { vec!["generator at its limit".to_owned()] } else { Vec::new() };
+        Measurement { invalid, achieved_rps: rate.min(5000.0), ..server(rate) }
     });
     assert_eq!((answer.ending, answer.hi), (Ending::LowerBound, None));
     let lo = answer.lo.unwrap();
     assert!((4500.0..=5000.0).contains(&lo), "the bound is as close as asked: {lo}");
+}
+
+#[test]
+fn a_disturbed_generator_does_not_hide_a_knee_above() {
+    let server = steep(1000.0);
+    let answer = drive(&SearchConfig::default(), |rate| {
+        let invalid = if (300.0..600.0).contains(&rate) { vec!["other work".to_owned()] } else { Vec::new() };
+        Measurement { invalid, ..server(rate) }
+    });
+    assert!(answer.lo.unwrap() <= 1000.0 && answer.hi.unwrap() > 1000.0, "{answer:?}");
+    assert_eq!(answer.ending, Ending::Confirmed);
+    assert!(answer.probes.iter().all(|p| p.met_anyway == (p.judgement == Judgement::Invalid)));
 }
 
 #[test]
