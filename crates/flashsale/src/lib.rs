@@ -2,7 +2,7 @@
 //! proves it.
 //!
 //! It is written as a user of Seawall would write it, on the facade alone. [`domain`] is the shop and knows no HTTP,
-//! `api/` is the HTTP side, [`serve`] the process around both. Start with `domain/mod.rs`.
+//! `api/` is the HTTP side, [`serve()`] the process around both. Start with `domain/mod.rs`.
 
 mod api;
 pub mod args;

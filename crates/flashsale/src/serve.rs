@@ -44,7 +44,8 @@ fn run(
     writeln!(out, "listening on http://{} admin http://{}", server.local_addr(), admin.local_addr())?;
     out.flush()?;
     drop(out);
-    let served = server.run().map_err(|error| format!("{error:?}").into());
+    let health = admin.health().clone();
+    let served = server.on_drain(move || health.drain()).run().map_err(|error| format!("{error:?}").into());
     admin.stop();
     served
 }

@@ -6,6 +6,7 @@
 //!
 //! It goes on through a drain (`/health/ready` says so) and ends when [`Admin`] is stopped or dropped.
 
+use std::future;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::thread::{self, JoinHandle};
@@ -93,7 +94,7 @@ impl Admin {
         let view = View { registry: registry.clone(), health: health.clone(), started: clock::now() };
         let (stop, stopped) = oneshot::channel();
         let thread = thread::Builder::new().name("seawall-admin".to_owned());
-        let thread = thread.spawn(move || run(&runtime, &listener, &view, stopped));
+        let thread = thread.spawn(move || run(&runtime, listener, view, stopped));
         let thread = Some(thread.map_err(AdminError::Thread)?);
         tracing::info!(addr = %local_addr, "the admin listener is listening");
         Ok(Self { local_addr, health, stop: Some(stop), thread })
@@ -125,22 +126,18 @@ impl Drop for Admin {
     }
 }
 
-fn run(runtime: &Runtime, listener: &TcpListener, view: &View, stopped: oneshot::Receiver<()>) {
+/// Takes no signal: an operator wants to see how the drain of the service goes, so SIGTERM must not end this.
+fn run(runtime: &Runtime, listener: TcpListener, view: View, stopped: oneshot::Receiver<()>) {
+    let serve = async {
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        app(view).serve_until(listener, future::pending()).await
+    };
     runtime.block_on(async {
         tokio::select! {
             _ = stopped => {}
-            Err(error) = serve_for_ever(listener, view) => tracing::error!(?error, "the admin listener failed"),
+            Err(error) = serve => tracing::error!(?error, "the admin listener failed"),
         }
     });
-}
-
-/// `App::serve` ends with SIGTERM. The admin listener must not: an operator wants to see how the drain goes. So it
-/// begins again on the same socket.
-async fn serve_for_ever(listener: &TcpListener, view: &View) -> Result<()> {
-    loop {
-        let listener = tokio::net::TcpListener::from_std(listener.try_clone()?)?;
-        app(view.clone()).serve(listener).await?;
-    }
 }
 
 /// Its own metrics go to a registry that nobody reads, so that looking does not change what is seen.

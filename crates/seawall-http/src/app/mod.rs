@@ -206,6 +206,20 @@ impl App {
         Server::adopt(service, config, listener.into_std()?)?.serve().await
     }
 
+    /// As [`App::serve`], but no signal is taken: the server drains when `stop` returns. For a listener beside another
+    /// one, and for tests.
+    ///
+    /// # Errors
+    /// As [`App::serve`].
+    pub async fn serve_until(
+        self,
+        listener: tokio::net::TcpListener,
+        stop: impl Future<Output = ()>,
+    ) -> Result<()> {
+        let (service, config) = build::build(self)?;
+        Server::adopt(service, config, listener.into_std()?)?.serve_until(stop).await
+    }
+
     fn provides(&self, id: TypeId) -> bool {
         self.shared.has_state(id) || self.starters.iter().any(|starter| starter.gives() == id)
     }

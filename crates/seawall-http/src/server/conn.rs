@@ -20,7 +20,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use seawall_core::metrics::Gauge;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::ServerConfig;
 use super::io::{Io, Limits, Progress, Serving, Wire};
@@ -32,6 +32,10 @@ use crate::context::Arrival;
 use crate::measure::InFlight;
 use crate::respond::{BodyFailed, WireBody};
 use crate::service::Service;
+
+/// How long a connection that was accepted just before the drain may take to send its first bytes: its client saw it
+/// accepted, and may have sent a request already.
+const FIRST_BYTES: Duration = Duration::from_millis(250);
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -52,6 +56,13 @@ pub(super) async fn serve(accepted: Accepted, connection: Connection) {
     }
 }
 
+/// How far a connection is driven.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Until {
+    End,
+    NoHeadUnderWay,
+}
+
 /// A connection under way, seen from its task.
 struct Running<'a> {
     wire: &'a Wire,
@@ -62,7 +73,7 @@ struct Running<'a> {
 impl Running<'_> {
     /// Drives hyper, and sends what was gathered whenever hyper has done all it can; at the end, the rest. A
     /// connection that waits too long for the client ends there.
-    async fn drive<C>(&mut self, mut connection: Pin<&mut C>) -> hyper::Result<()>
+    async fn drive<C>(&mut self, mut connection: Pin<&mut C>, until: Until) -> hyper::Result<()>
     where
         C: Future<Output = hyper::Result<()>>,
     {
@@ -72,6 +83,9 @@ impl Running<'_> {
             let _ = self.wire.poll_send(cx);
             if ended.is_ready() {
                 return ended;
+            }
+            if until == Until::NoHeadUnderWay && !self.progress.reads_head() {
+                return Poll::Ready(Ok(()));
             }
             self.limits.poll_late(&self.progress, cx).map(|late| {
                 tracing::debug!(?late, "the client took too long");
@@ -110,10 +124,14 @@ async fn detect(stream: &mut TcpStream, ahead: &mut BytesMut, limit: Duration) -
 impl Connection {
     async fn run(self, mut stream: TcpStream, peer: SocketAddr) -> Result<(), Box<dyn Error + Send + Sync>> {
         let mut ahead = BytesMut::new();
+        let late = async {
+            self.shutdown.reached(Phase::Draining).await;
+            sleep(FIRST_BYTES).await;
+        };
         let protocol = tokio::select! {
+            biased;
             protocol = detect(&mut stream, &mut ahead, self.config.head_timeout) => protocol?,
-            // Nothing of a request is lost: the client has got no answer, and sees the connection close.
-            () = self.shutdown.reached(Phase::Draining) => return Ok(()),
+            () = late => return Ok(()),
         };
         match protocol {
             Protocol::Http1 => self.http1(stream, ahead.freeze(), peer).await?,
@@ -135,14 +153,17 @@ impl Connection {
         let mut connection = pin!(connection);
         let mut running = Running { wire: &wire, progress, limits: Limits::new(&self.config) };
         let ended = tokio::select! {
-            ended = running.drive(connection.as_mut()) => Some(ended),
+            biased; // what has come is read before the drain is heard of
+            ended = running.drive(connection.as_mut(), Until::End) => Some(ended),
             () = self.shutdown.reached(Phase::Draining) => None,
         };
         let ended = match ended {
             Some(ended) => ended,
             None => {
+                // hyper takes a connection with half a head for an idle one, and would close it.
+                running.drive(connection.as_mut(), Until::NoHeadUnderWay).await?;
                 connection.as_mut().graceful_shutdown();
-                running.drive(connection).await
+                running.drive(connection, Until::End).await
             }
         };
         wire.linger().await;
@@ -166,11 +187,12 @@ impl Connection {
         let mut connection = pin!(connection);
         let mut running = Running { wire: &wire, progress, limits: Limits::new(&self.config) };
         tokio::select! {
-            ended = running.drive(connection.as_mut()) => return ended,
+            biased;
+            ended = running.drive(connection.as_mut(), Until::End) => return ended,
             () = self.shutdown.reached(Phase::Draining) => {}
         }
         connection.as_mut().graceful_shutdown();
-        running.drive(connection).await
+        running.drive(connection, Until::End).await
     }
 
     fn answer(

@@ -51,6 +51,11 @@ impl Progress {
         Serving(self.clone())
     }
 
+    /// Part of a head has come, and not all of it.
+    pub(super) fn reads_head(&self) -> bool {
+        self.now() & PHASE == READING
+    }
+
     fn now(&self) -> u32 {
         self.0.load(Relaxed)
     }

@@ -21,8 +21,8 @@ use crate::service::Service;
 
 pub use config::ServerConfig;
 use listener::Listener;
-use shutdown::Shutdown;
 pub use shutdown::ShutdownHandle;
+use shutdown::{OnDrain, Shutdown};
 use worker::{Peers, Worker};
 
 /// A bound server. It accepts nothing before [`Server::run`].
@@ -33,6 +33,7 @@ pub struct Server {
     listener: TcpListener,
     addr: SocketAddr,
     shutdown: Shutdown,
+    on_drain: OnDrain,
 }
 
 impl Server {
@@ -47,7 +48,14 @@ impl Server {
     pub(crate) fn adopt(service: Service, config: ServerConfig, listener: TcpListener) -> Result<Self> {
         listener.set_nonblocking(true)?;
         let addr = listener.local_addr()?;
-        Ok(Self { service, config, listener, addr, shutdown: Shutdown::default() })
+        Ok(Self {
+            service,
+            config,
+            listener,
+            addr,
+            shutdown: Shutdown::default(),
+            on_drain: OnDrain::default(),
+        })
     }
 
     /// The address that was bound; with the port, if 0 was asked for.
@@ -58,6 +66,14 @@ impl Server {
     /// A handle that stops the server from another thread.
     pub fn handle(&self) -> ShutdownHandle {
         self.shutdown.handle()
+    }
+
+    /// Calls `call` when the drain begins, before connections are refused: the place to say "not ready" to whoever
+    /// sends requests here. It must not block.
+    #[must_use]
+    pub fn on_drain(mut self, call: impl FnOnce() + Send + 'static) -> Self {
+        self.on_drain.push(call);
+        self
     }
 
     /// Serves until SIGTERM, SIGINT or [`ShutdownHandle::shutdown`]: then takes what has been accepted, tells every
@@ -87,7 +103,7 @@ impl Server {
             threads.push(thread.spawn(move || runtime.block_on(worker.run()))?);
         }
         drop(listener); // or the port would stay bound until the last connection ends
-        runtime(&self.config)?.block_on(self.shutdown.follow_signals(peers.idle()));
+        runtime(&self.config)?.block_on(self.shutdown.follow_signals(self.on_drain, peers.idle()));
         let cut: usize = threads.into_iter().map(|thread| thread.join().unwrap_or(0)).sum();
         tracing::info!(addr = %self.addr, connections_cut = cut, "stopped");
         Ok(())
@@ -95,23 +111,30 @@ impl Server {
 
     /// Serves inside the runtime that polls this; see [`App::serve`](crate::App::serve).
     pub(crate) async fn serve(self) -> Result<()> {
-        let (peers, inboxes) = Peers::new(1, self.service.metrics());
-        let inbox = inboxes.into_iter().next().expect("one worker has one inbox");
-        let listener = Listener::new(self.listener, &self.config, self.service.metrics())?;
-        tracing::info!(addr = %self.addr, "listening inside a given runtime: no order under overload is promised");
-        let (shutdown, idle) = (self.shutdown.clone(), peers.idle());
-        let worker = Worker {
-            number: 0,
-            peers,
-            inbox,
-            listener,
-            service: self.service,
-            config: self.config,
-            shutdown: self.shutdown,
-        };
-        let (cut, ()) = tokio::join!(worker.run(), shutdown.follow_signals(idle));
-        tracing::info!(addr = %self.addr, connections_cut = cut, "stopped");
+        let (worker, on_drain) = self.into_worker()?;
+        let (shutdown, idle) = (worker.shutdown.clone(), worker.peers.idle());
+        let (cut, ()) = tokio::join!(worker.run(), shutdown.follow_signals(on_drain, idle));
+        tracing::info!(connections_cut = cut, "stopped");
         Ok(())
+    }
+
+    /// As [`Server::serve`], but `stop` alone says when to drain.
+    pub(crate) async fn serve_until(self, stop: impl Future<Output = ()>) -> Result<()> {
+        let (worker, on_drain) = self.into_worker()?;
+        let shutdown = worker.shutdown.clone();
+        let (cut, ()) = tokio::join!(worker.run(), shutdown.follow(stop, on_drain));
+        tracing::info!(connections_cut = cut, "stopped");
+        Ok(())
+    }
+
+    /// The one worker of a server that has no runtimes of its own.
+    fn into_worker(self) -> Result<(Worker, OnDrain)> {
+        let Self { service, config, listener, addr, shutdown, on_drain } = self;
+        let (peers, inboxes) = Peers::new(1, service.metrics());
+        let inbox = inboxes.into_iter().next().expect("one worker has one inbox");
+        let listener = Listener::new(listener, &config, service.metrics())?;
+        tracing::info!(%addr, "listening inside a given runtime: no order under overload is promised");
+        Ok((Worker { number: 0, peers, inbox, listener, service, config, shutdown }, on_drain))
     }
 }
 

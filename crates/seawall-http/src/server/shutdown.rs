@@ -1,7 +1,7 @@
 //! Who says stop, and who hears it: running, then draining, then cut.
 
-use std::future;
 use std::sync::Arc;
+use std::{fmt, future};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -62,13 +62,9 @@ impl Shutdown {
     }
 
     /// The first signal drains, the second cuts; returns when `idle` does, which is when all connections have ended.
-    pub(super) async fn follow_signals(&self, idle: impl Future<Output = ()>) {
+    pub(super) async fn follow_signals(&self, on_drain: OnDrain, idle: impl Future<Output = ()>) {
         let mut signals = Signals::new();
-        tokio::select! {
-            () = signals.next() => tracing::info!("told to stop; draining"),
-            () = self.reached(Phase::Draining) => {}
-        }
-        self.advance(Phase::Draining);
+        self.follow(signals.next(), on_drain).await;
         tokio::select! {
             () = signals.next() => {
                 tracing::warn!("told to stop again; cutting what is left");
@@ -76,6 +72,36 @@ impl Shutdown {
             }
             () = idle => {}
         }
+    }
+
+    /// Drains when `stop` returns, or when somebody with a handle says so.
+    pub(super) async fn follow(&self, stop: impl Future<Output = ()>, on_drain: OnDrain) {
+        tokio::select! {
+            () = stop => {}
+            () = self.reached(Phase::Draining) => {}
+        }
+        tracing::info!("told to stop; draining");
+        on_drain.run();
+        self.advance(Phase::Draining);
+    }
+}
+
+/// What is called when the drain begins.
+#[derive(Default)]
+pub(super) struct OnDrain(Vec<Box<dyn FnOnce() + Send>>);
+
+impl OnDrain {
+    pub(super) fn push(&mut self, call: impl FnOnce() + Send + 'static) {
+        self.0.push(Box::new(call));
+    }
+    fn run(self) {
+        self.0.into_iter().for_each(|call| call());
+    }
+}
+
+impl fmt::Debug for OnDrain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "OnDrain({})", self.0.len())
     }
 }
 

@@ -291,6 +291,44 @@ fn a_drain_lets_requests_end_and_takes_no_new_connections() {
 }
 
 #[test]
+fn a_drain_answers_every_request_that_was_accepted() {
+    let server = Running::start(hello(), ServerConfig { workers: Some(2), ..ServerConfig::default() });
+    let mut streams: Vec<_> = (0..100).map(|_| server.connect()).collect();
+    for stream in &mut streams {
+        stream.write_all(GET.as_bytes()).unwrap();
+    }
+    server.handle.shutdown();
+    for stream in &mut streams {
+        assert!(read_to_end(stream).ends_with("hello"));
+    }
+}
+
+#[test]
+fn a_drain_waits_for_a_head_under_way() {
+    let server = Running::start(hello(), one_worker());
+    let mut stream = server.connect();
+    stream.write_all(GET.as_bytes()).unwrap();
+    read_until(&mut stream, "hello");
+    stream.write_all(b"GET / HT").unwrap();
+    pause(Duration::from_millis(100)); // or the drain could come first, and find an idle connection
+    server.handle.shutdown();
+    stream.write_all(b"TP/1.1\r\nhost: a\r\n\r\n").unwrap();
+    assert!(read_to_end(&mut stream).ends_with("hello"));
+}
+
+#[test]
+fn the_drain_is_announced() {
+    let told = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&told);
+    let server = hello().bind("127.0.0.1:0").unwrap().on_drain(move || flag.store(true, SeqCst));
+    let handle = server.handle();
+    let thread = thread::spawn(move || server.run());
+    handle.shutdown();
+    thread.join().unwrap().unwrap();
+    assert!(told.load(SeqCst));
+}
+
+#[test]
 fn a_drain_ends_idle_connections_at_once() {
     let server = Running::start(hello(), one_worker());
     let (mut idle, mut silent) = (server.connect(), server.connect());
@@ -376,6 +414,23 @@ fn an_app_serves_inside_a_given_runtime() {
     serving.abort();
     assert!(runtime.block_on(serving).unwrap_err().is_cancelled());
     wait_until(|| TcpStream::connect(addr).is_err());
+}
+
+#[test]
+fn a_given_runtime_may_say_when_to_stop() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+    let addr = listener.local_addr().unwrap();
+    let stop = Arc::new(Notify::new());
+    let stopped = Arc::clone(&stop);
+    let serving = runtime.spawn(hello().serve_until(listener, async move { stopped.notified().await }));
+    let mut stream = TcpStream::connect(addr).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    stream.write_all(GET.as_bytes()).unwrap();
+    read_until(&mut stream, "hello");
+    stop.notify_one();
+    assert_eq!(read_to_end(&mut stream), "");
+    runtime.block_on(serving).unwrap().unwrap();
 }
 
 #[test]
