@@ -2,6 +2,7 @@
 //! own: the signal is for all of it.
 
 #![cfg(feature = "admin")]
+#![allow(clippy::unwrap_used, reason = "helpers of a test")]
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};

@@ -184,6 +184,8 @@ struct Enclosure {
     lo: Option<Tally>,
     hi: Option<Tally>,
     hi_is_measured: bool,
+    /// The lowest rate above `lo` that failed: `hi`, or beyond it when that could not be measured.
+    failed: Option<Tally>,
     /// Lowest and highest marginal rate between the two.
     marginal: Option<(f64, f64)>,
     /// Highest rate with any verdict.
@@ -265,10 +267,10 @@ impl KneeSearch {
     pub fn answer(&self) -> Answer {
         let known = self.enclosure();
         let lo = known.lo.map(|tally| tally.rate);
-        let hi = known.hi.filter(|_| known.hi_is_measured).map(|tally| tally.rate);
+        let hi = known.failed.map(|tally| tally.rate);
         let ending = match (lo, hi) {
             (None, _) if self.descended() => Ending::NeverPassed,
-            (Some(_), Some(_)) if self.settled(&known) => Ending::Confirmed,
+            (Some(_), Some(_)) if known.hi_is_measured && self.settled(&known) => Ending::Confirmed,
             (Some(lo), None) if lo * SAME >= self.config.max_rps => Ending::NeverFailed,
             (_, None) if known.hi.is_some() => Ending::LowerBound,
             _ => Ending::OutOfBudget,
@@ -351,6 +353,9 @@ impl KneeSearch {
                 continue;
             }
             known.top = Some(tally.rate);
+            if verdict == Verdict::Fail {
+                known.failed = known.failed.or(Some(*tally));
+            }
             if known.hi.is_some() {
                 continue;
             }

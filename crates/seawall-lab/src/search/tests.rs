@@ -234,6 +234,17 @@ fn above_the_generators_limit_there_is_only_a_lower_bound() {
 }
 
 #[test]
+fn a_rate_that_cannot_be_measured_does_not_hide_a_failure_above_it() {
+    let server = steep(1000.0);
+    let answer = drive(&SearchConfig::default(), |rate| {
+        let invalid =
+            if (1000.0..1012.0).contains(&rate) { vec!["at its limit".to_owned()] } else { Vec::new() };
+        Measurement { invalid, ..server(rate) }
+    });
+    assert!(answer.lo.unwrap() <= 1000.0 && answer.hi.unwrap() >= 1012.0, "{answer:?}");
+}
+
+#[test]
 fn a_disturbed_generator_does_not_hide_a_knee_above() {
     let server = steep(1000.0);
     let answer = drive(&SearchConfig::default(), |rate| {
