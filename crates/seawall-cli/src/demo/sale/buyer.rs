@@ -10,6 +10,7 @@
 //! Everything a buyer asks about orders goes into the journal, for the checker. Asking for an order's state and
 //! watching the stock are repeated until there is an answer: the sale's time limit bounds them.
 
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -32,12 +33,18 @@ const ASK_EVERY: Duration = Duration::from_millis(500);
 /// How long a buyer waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// A watcher leaves after so many looks at an empty shelf when nobody is left who could give units back. More than one,
+/// because the stock that the service shows may be a second old.
+const QUIET_LOOKS: u32 = 3;
+
 /// What all buyers of a sale have in common.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) wire: Wire,
     pub(super) journal: Journal,
-    /// Until when buyers who were told "sold out" watch for units that come back.
+    /// How many users are neither done nor watching: they may still give units back.
+    pub(super) busy: AtomicUsize,
+    /// When even watchers leave.
     pub(super) watch_until: Duration,
 }
 
@@ -72,6 +79,9 @@ pub(super) struct Buyer {
     /// When the first try of the current order was due; `None` once it is known what became of it.
     first_try: Option<Duration>,
     second_click: Option<Found>,
+    /// Counted in [`Shared::busy`].
+    busy: bool,
+    quiet_looks: u32,
 }
 
 impl Buyer {
@@ -83,6 +93,7 @@ impl Buyer {
         plan: Plan,
         second_click: Option<Found>,
     ) -> Self {
+        shared.busy.fetch_add(1, SeqCst);
         Self {
             shared,
             user_id,
@@ -95,7 +106,19 @@ impl Buyer {
             due: Duration::ZERO,
             first_try: None,
             second_click,
+            busy: true,
+            quiet_looks: 0,
         }
+    }
+
+    /// Notes whether this buyer may still give units back.
+    fn set_busy(&mut self, busy: bool) {
+        match (self.busy, busy) {
+            (true, false) => self.shared.busy.fetch_sub(1, SeqCst),
+            (false, true) => self.shared.busy.fetch_add(1, SeqCst),
+            (true, true) | (false, false) => return,
+        };
+        self.busy = busy;
     }
 
     fn send(&mut self, stage: Stage, after: Duration, now: Duration) -> Step {
@@ -111,6 +134,7 @@ impl Buyer {
         };
         self.stage = stage;
         self.due = now + after;
+        self.set_busy(stage != Stage::Watch);
         Step::Send { label, request, after, timeout: PATIENCE }
     }
 
@@ -158,9 +182,10 @@ impl Buyer {
             self.second_click.as_ref().and_then(|f| f.lock().unwrap_or_else(PoisonError::into_inner).take());
         if let Some(order) = found {
             self.order = order;
+            self.plan.intent = Intent::Pay; // who waited for it wants it
             return self.ask(None, now);
         }
-        if now >= self.shared.watch_until {
+        if now >= self.shared.watch_until || self.quiet_looks >= QUIET_LOOKS {
             return Step::Done;
         }
         let pause = self.plan.random.between(Duration::from_millis(700), Duration::from_millis(1_300));
@@ -197,6 +222,8 @@ impl Buyer {
             if let Some(left) = left {
                 shared.journal.saw_stock(now, left);
             }
+            let quiet = self.stage == Stage::Watch && left == Some(0) && shared.busy.load(SeqCst) == 0;
+            self.quiet_looks = if quiet { self.quiet_looks + 1 } else { 0 };
             return match self.stage {
                 Stage::Look(index) => self.look(index + 1, now),
                 _ if left.is_some_and(|left| left > 0) => self.buy(Duration::ZERO, now),
@@ -252,14 +279,18 @@ impl Buyer {
 
 impl User for Buyer {
     fn next(&mut self, event: Event<'_>, now: Duration) -> Step {
-        match event {
+        let step = match event {
             Event::Start => {
                 self.shared.journal.arrived(now);
                 self.look(0, now)
             }
             Event::Answer(answer) => self.answered(&answer, now),
             Event::Failed { sent, .. } => self.failed(sent, now),
+        };
+        if let Step::Done = step {
+            self.set_busy(false);
         }
+        step
     }
 }
 
@@ -303,6 +334,7 @@ impl User for SecondClick {
                 }
             }
         }
+        shared.busy.fetch_sub(1, SeqCst); // its order, if any, was found above
         Step::Done
     }
 }

@@ -14,7 +14,7 @@ mod plan;
 mod wire;
 
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -31,8 +31,10 @@ use wire::Wire;
 
 /// A sale that shall not take longer than needed should give buyers this long to pay.
 pub(crate) const SHORT_PAY_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long after the last order could expire its units may still find a buyer.
-const LAST_CHANCE: Duration = Duration::from_secs(4);
+/// Watchers leave so long before the time limit, even if units may still come back.
+const CLOSING: Duration = Duration::from_secs(10);
+/// And after so many times the time to pay: a unit that came back so often will again.
+const MAX_ROUNDS: u32 = 6;
 
 /// A sale.
 #[derive(Debug, Clone)]
@@ -101,8 +103,9 @@ pub(crate) fn run_sale(config: &SaleConfig, observer: &mut dyn FnMut(&Tick)) -> 
     };
     let ids = accounts::register(&users_config, wire.clone(), config.buyers)?;
     let journal = Journal::default();
-    let watch_until = ARRIVALS + config.pay_timeout + LAST_CHANCE;
-    let shared = Arc::new(Shared { wire, journal: journal.clone(), watch_until });
+    let rounds = ARRIVALS + config.pay_timeout * MAX_ROUNDS;
+    let watch_until = config.time_limit.saturating_sub(CLOSING).min(rounds);
+    let shared = Arc::new(Shared { wire, journal: journal.clone(), busy: AtomicUsize::new(0), watch_until });
     let load = run_users(&users_config, crowd(config.seed, &ids, &shared), observer)?;
     let pages = journal.take();
     let sale = pages.sale(config.buyers, &load);
@@ -117,6 +120,7 @@ fn crowd(seed: u64, ids: &[u64], shared: &Arc<Shared>) -> Vec<(Duration, Box<dyn
         let key = format!("sale-{seed:x}-{number}");
         let found = plan.second_click.map(|delay| {
             let found = Arc::new(Mutex::new(None));
+            shared.busy.fetch_add(1, SeqCst);
             let second = SecondClick {
                 shared: Arc::clone(shared),
                 user_id,

@@ -29,7 +29,12 @@ impl Scene {
         };
         let journal = Journal::default();
         let wire = Wire { host: "shop".to_owned(), product: 1 };
-        let shared = Shared { wire, journal: journal.clone(), watch_until: Duration::from_secs(10) };
+        let shared = Shared {
+            wire,
+            journal: journal.clone(),
+            busy: AtomicUsize::new(0),
+            watch_until: Duration::from_secs(60),
+        };
         let buyer = Buyer::new(Arc::new(shared), 7, "k".to_owned(), plan, None);
         let mut scene = Self { buyer, now: Duration::ZERO, journal, request: None, pause: Duration::ZERO };
         scene.hear(Event::Start);
@@ -160,17 +165,43 @@ fn who_watches_buys_what_comes_back_under_a_new_key_and_pays() {
     scene.order(202, "pending").order(200, "confirmed").asks(PAY);
 }
 
-#[test]
-fn watching_ends() {
-    let mut scene = ordering(Intent::Pay, true);
-    scene.answer(409, "", SOLD_OUT);
+/// How often the buyer looks at an empty shelf before leaving.
+fn looks_at_nothing(scene: &mut Scene) -> u32 {
     let mut looks = 0;
     while scene.request.is_some() {
         scene.asks(STOCK).answer(200, "", r#"{"left":0}"#);
         looks += 1;
-        assert!(looks < 20);
+        assert!(looks < 100);
     }
-    assert!(looks > 5);
+    looks
+}
+
+#[test]
+fn watching_ends_when_nobody_can_give_units_back() {
+    let mut scene = ordering(Intent::Pay, true);
+    scene.answer(409, "", SOLD_OUT);
+    assert_eq!(looks_at_nothing(&mut scene), QUIET_LOOKS);
+}
+
+#[test]
+fn watching_goes_on_as_long_as_somebody_has_an_order_but_not_for_ever() {
+    let mut scene = ordering(Intent::Pay, true);
+    scene.buyer.shared.busy.fetch_add(1, SeqCst);
+    scene.answer(409, "", SOLD_OUT);
+    assert!(looks_at_nothing(&mut scene) > 40);
+}
+
+#[test]
+fn whoever_is_done_or_watches_is_not_busy() {
+    let busy = |scene: &Scene| scene.buyer.shared.busy.load(SeqCst);
+    let mut scene = ordering(Intent::Pay, true);
+    assert_eq!(busy(&scene), 1);
+    scene.answer(409, "", SOLD_OUT);
+    assert_eq!(busy(&scene), 0);
+    scene.answer(200, "", r#"{"left":1}"#).asks(ORDER);
+    assert_eq!(busy(&scene), 1);
+    scene.order(202, "pending").order(200, "confirmed").order(200, "paid").left();
+    assert_eq!(busy(&scene), 0);
 }
 
 #[test]
