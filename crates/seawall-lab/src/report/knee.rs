@@ -149,13 +149,7 @@ fn against_load(knee: &KneePhase, slo: &Slo) -> Chart {
         points.sort_by(|a, b| a.0.total_cmp(&b.0));
         points
     };
-    let mut medians: Vec<(f64, f64)> = knee
-        .probes
-        .iter()
-        .filter(|p| p.judgement != Judgement::Invalid)
-        .filter_map(|p| p.p50_ms.map(|ms| (p.offered_rps, ms)))
-        .collect();
-    medians.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let medians = medians(&knee.probes);
     let chart = Chart::new(
         "against-load",
         "Latency against load",
@@ -175,6 +169,16 @@ fn against_load(knee: &KneePhase, slo: &Slo) -> Chart {
         }
         _ => chart,
     }
+}
+
+/// p50 at each rate in rising order; of several probes at one rate the middle one, so that the line goes up or down only
+/// with the load.
+fn medians(probes: &[super::data::Probe]) -> Vec<(f64, f64)> {
+    let counted = probes.iter().filter(|p| p.judgement != Judgement::Invalid);
+    let mut points: Vec<(f64, f64)> =
+        counted.filter_map(|p| p.p50_ms.map(|ms| (p.offered_rps, ms))).collect();
+    points.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
+    points.chunk_by(|a, b| a.0 == b.0).map(|same| same[same.len() / 2]).collect()
 }
 
 fn percentiles(at: Option<&AtKnee>) -> Chart {
