@@ -8,7 +8,6 @@ use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -199,9 +198,7 @@ pub(super) fn pause_before(deadline: Instant) -> bool {
     if left.is_zero() {
         return false;
     }
-    // A channel nobody sends on: waiting with a limit, and no thread is put to sleep for good.
-    let (_keep, nothing) = mpsc::channel::<()>();
-    let _ = nothing.recv_timeout(left.min(LOOK));
+    std::thread::park_timeout(left.min(LOOK));
     true
 }
 

@@ -59,7 +59,7 @@ const ADMIN_TIMEOUT: Duration = Duration::from_millis(500);
 /// A running sampler. Dropping it stops its thread and throws the series away; [`Sampler::stop`] returns it.
 #[derive(Debug)]
 pub struct Sampler {
-    stop: Option<mpsc::Sender<()>>,
+    stop: Option<mpsc::SyncSender<()>>,
     thread: Option<JoinHandle<Series>>,
 }
 
@@ -79,7 +79,7 @@ impl Sampler {
         if !(4..=100_000).contains(&capacity) {
             return Err(ConfigError::new("sampler.capacity", capacity, "4 to 100,000"));
         }
-        let (stop, stopped) = mpsc::channel();
+        let (stop, stopped) = mpsc::sync_channel(0);
         let work = move || run(pid, interval, capacity, admin, origin, &stopped);
         let thread = std::thread::Builder::new().name("lab-sampler".into()).spawn(work);
         let thread = thread.expect("a process that cannot start one thread cannot measure another");

@@ -69,6 +69,9 @@ pub(super) struct Buyer {
     user_id: u64,
     plan: Plan,
     stage: Stage,
+    /// The first order's key. A second click used it too; later orders have it with a suffix.
+    first_key: String,
+    /// That of the order under way.
     key: String,
     /// How many orders this buyer has tried to place, retries not counted.
     purchases: u32,
@@ -99,6 +102,7 @@ impl Buyer {
             user_id,
             plan,
             stage: Stage::Look(0),
+            first_key: key.clone(),
             key,
             purchases: 0,
             retries: 0,
@@ -149,7 +153,7 @@ impl Buyer {
     /// Begins a new order, under a key of its own.
     fn buy(&mut self, after: Duration, now: Duration) -> Step {
         if self.purchases > 0 {
-            self.key = format!("{}+{}", self.key, self.purchases);
+            self.key = format!("{}+{}", self.first_key, self.purchases);
             self.plan.intent = Intent::Pay; // who waited for it wants it
         }
         self.purchases += 1;
@@ -182,6 +186,7 @@ impl Buyer {
             self.second_click.as_ref().and_then(|f| f.lock().unwrap_or_else(PoisonError::into_inner).take());
         if let Some(order) = found {
             self.order = order;
+            self.key.clone_from(&self.first_key);
             self.plan.intent = Intent::Pay; // who waited for it wants it
             return self.ask(None, now);
         }

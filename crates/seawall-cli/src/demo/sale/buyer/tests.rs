@@ -165,6 +165,20 @@ fn who_watches_buys_what_comes_back_under_a_new_key_and_pays() {
     scene.order(202, "pending").order(200, "confirmed").asks(PAY);
 }
 
+#[test]
+fn an_order_found_by_the_second_click_has_the_first_key() {
+    let mut scene = ordering(Intent::Pay, true);
+    let found = Found::default();
+    scene.buyer.second_click = Some(Arc::clone(&found));
+    scene.answer(409, "", SOLD_OUT).asks(STOCK).answer(200, "", r#"{"left":1}"#).asks(ORDER);
+    *found.lock().unwrap() = Some(42);
+    scene.answer(409, "", SOLD_OUT).asks(ASK).order(200, "confirmed").asks(PAY).order(200, "paid").left();
+    let operations = scene.journal.take().operations;
+    let keys: Vec<_> = operations.iter().map(|operation| (operation.kind, operation.key.as_str())).collect();
+    let expected = [(Kind::Create, "k"), (Kind::Create, "k+1"), (Kind::Status, "k"), (Kind::Pay, "k")];
+    assert_eq!(keys, expected);
+}
+
 /// How often the buyer looks at an empty shelf before leaving.
 fn looks_at_nothing(scene: &mut Scene) -> u32 {
     let mut looks = 0;
