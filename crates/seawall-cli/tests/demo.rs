@@ -7,8 +7,9 @@
 #[path = "../../seawall-lab/tests/browser/mod.rs"]
 mod browser;
 
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -79,28 +80,52 @@ fn check_report(dir: &Path, json: &Value) {
 
 /// Waits until `done`, at most 30 seconds; false if it never was.
 fn wait_until(mut done: impl FnMut() -> bool) -> bool {
-    let (_keep, nothing) = std::sync::mpsc::channel::<()>();
     (0..600).any(|_| {
-        let _ = nothing.recv_timeout(std::time::Duration::from_millis(50));
+        std::thread::park_timeout(std::time::Duration::from_millis(50));
         done()
     })
+}
+
+/// Starts a demo that would take a minute; returns once its service runs.
+fn start(dir: &Path) -> Child {
+    let demo = Command::new(env!("CARGO_BIN_EXE_seawall"))
+        .args(["demo", "--seconds", "60"])
+        .current_dir(dir)
+        .env("TMPDIR", dir)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let word = dir.display().to_string();
+    assert!(wait_until(|| !processes_with(&word).is_empty()), "the service is started");
+    demo
 }
 
 #[test]
 fn a_demo_that_is_killed_takes_its_service_along() {
     let dir = tempfile::tempdir().unwrap();
-    let mut demo = Command::new(env!("CARGO_BIN_EXE_seawall"))
-        .args(["demo", "--seconds", "60"])
-        .current_dir(dir.path())
-        .env("TMPDIR", dir.path())
-        .stdout(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
-    let word = dir.path().display().to_string();
-    assert!(wait_until(|| !processes_with(&word).is_empty()), "the service is started");
+    let mut demo = start(dir.path());
     demo.kill().unwrap(); // SIGKILL: no handler of ours can run
     demo.wait().unwrap();
+    let word = dir.path().display().to_string();
     assert!(wait_until(|| processes_with(&word).is_empty()), "the service is left behind");
+}
+
+#[test]
+fn an_interrupted_demo_leaves_nothing_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut demo = start(dir.path());
+    // The line shows that the first phase is over, and with it that signals are listened for.
+    let mut said = String::new();
+    let mut lines = BufReader::new(demo.stdout.take().unwrap());
+    while !said.contains("Warming up") {
+        assert_ne!(lines.read_line(&mut said).unwrap(), 0, "{said}");
+    }
+    let pid = demo.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    lines.read_to_string(&mut said).unwrap();
+    assert_eq!(demo.wait().unwrap().code(), Some(130), "{said}");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "{said}");
+    assert_eq!(processes_with(&dir.path().display().to_string()), Vec::<String>::new());
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //!
 //! The warm-up is a closed loop; what it reaches tells at which rate the search may begin without wasting its time.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
@@ -34,6 +36,8 @@ pub(super) struct KneeConfig {
     pub(super) cpus: Vec<usize>,
     /// The objective.
     pub(super) slo: Slo,
+    /// Ends what is running now; what follows ends as soon as it begins.
+    pub(super) interrupt: Arc<AtomicBool>,
 }
 
 /// Warms the service with a closed loop and returns the rate it reached.
@@ -47,13 +51,14 @@ pub(super) fn warm(config: &KneeConfig, progress: &Progress) -> Result<f64> {
         duration: length,
         warmup: WarmUp::Fixed(Duration::from_millis(250)),
         cpus: Some(config.cpus.clone()),
+        interrupt: Arc::clone(&config.interrupt),
         ..LoadConfig::default()
     })?;
     let report = load.run(&mut |tick| {
         let share = tick.planned_s.map_or(0.0, |planned| tick.elapsed_s / planned);
         phase.at(share, format!("{:.0} requests/s", tick.rps));
     })?;
-    if report.rps <= 0.0 {
+    if report.rps <= 0.0 && !report.interrupted {
         return Err(anyhow!("the service answered nothing while it was warmed: {:?}", report.errors));
     }
     phase.done(&format!("{:.0} requests/s in a closed loop of {CONNECTIONS} connections", report.rps));
@@ -80,6 +85,7 @@ pub(super) fn find(
             warmup: WarmUp::Fixed(warmup),
             timeout: Duration::from_secs(2),
             cpus: Some(config.cpus.clone()),
+            interrupt: Arc::clone(&config.interrupt),
             ..LoadConfig::default()
         },
         origin,

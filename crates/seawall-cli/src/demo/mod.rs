@@ -3,7 +3,8 @@
 //! The order of the phases is here; each phase is a module of its own. The service runs as a child process on one half
 //! of the processors, the generator on the other, so that neither measures the other's scheduling.
 //!
-//! Exit codes: 0 all well, 1 the checker found a broken promise (or the run failed), 4 the sale phase was invalid.
+//! Exit codes: 0 all well, 1 the checker found a broken promise (or the run failed), 4 the sale phase was invalid, 130
+//! interrupted.
 
 mod clock;
 mod environment;
@@ -18,14 +19,18 @@ mod verify;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use flashsale::checker::{Database, Rules};
 use seawall_lab::drive::Found;
 use seawall_lab::report::{Phase as Span, Report, Sale, html};
 use seawall_lab::search::Slo;
 use seawall_lab::signals::{self, Sampler, SamplerConfig, Series};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag::{register, register_conditional_shutdown};
 
 use environment::fact;
 use knee::KneeConfig;
@@ -44,6 +49,8 @@ const PAY_TIMEOUT: Duration = sale::SHORT_PAY_TIMEOUT;
 const SALE_USUALLY: Duration = Duration::from_secs(13);
 /// How often the service's process is looked at: the kernel counts its CPU in hundredths of a second.
 const SAMPLE_EVERY: Duration = Duration::from_millis(500);
+/// The exit code after Ctrl-C, as of a process that SIGINT ended.
+const INTERRUPTED: u8 = 130;
 /// Where the report goes.
 const REPORT: &str = "seawall-report.html";
 
@@ -97,7 +104,13 @@ pub(crate) fn run(args: &DemoArgs) -> Result<ExitCode> {
     let mut service = Service::start(args.units, PAY_TIMEOUT, &processors.service)?;
     phase.done(&format!("flashsale at {}, process {}", service.address, service.pid()));
 
-    let measured = measure(args, &processors, &mut service, began, &progress)?;
+    let interrupt = listen_for_interrupts().context("cannot listen for Ctrl-C")?;
+    let measured = measure(args, &processors, &mut service, began, &progress, &interrupt);
+    if interrupt.load(Relaxed) {
+        progress::say("interrupted; nothing was written, and nothing is left behind");
+        return Ok(ExitCode::from(INTERRUPTED));
+    }
+    let measured = measured?;
 
     let phase = progress.phase("Checking every promise");
     service.stop().context("cannot stop the service")?;
@@ -122,6 +135,17 @@ pub(crate) fn run(args: &DemoArgs) -> Result<ExitCode> {
     Ok(ExitCode::from(summary.exit_code()))
 }
 
+/// The first Ctrl-C ends the phase under way, so that the service and its directory are cleared away; the second one
+/// ends the process.
+fn listen_for_interrupts() -> std::io::Result<Arc<AtomicBool>> {
+    let interrupt = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        register_conditional_shutdown(signal, i32::from(INTERRUPTED), Arc::clone(&interrupt))?;
+        register(signal, Arc::clone(&interrupt))?;
+    }
+    Ok(interrupt)
+}
+
 /// One half of the processors for the service, the other for the generator; a single one is shared.
 fn share(cpus: &[usize]) -> Processors {
     if cpus.len() < 2 {
@@ -139,6 +163,7 @@ fn measure(
     service: &mut Service,
     began: Instant,
     progress: &Progress,
+    interrupt: &Arc<AtomicBool>,
 ) -> Result<Measured> {
     let seconds = || clock::now().saturating_duration_since(began).as_secs_f64();
     let sampler = SamplerConfig {
@@ -155,6 +180,7 @@ fn measure(
         seconds: args.seconds as f64,
         cpus: processors.generator.clone(),
         slo: Slo::default(),
+        interrupt: Arc::clone(interrupt),
     };
     let mut spans = Vec::new();
     let start_s = seconds();
@@ -163,9 +189,10 @@ fn measure(
     let found = knee::find(&config, warm_rps, began, progress)?;
     spans.extend(knee::span(&found.phase));
     service.check_alive()?;
+    ensure!(!interrupt.load(Relaxed), "interrupted");
 
     let start_s = seconds();
-    let sale = sell(args, processors, service, progress)?;
+    let sale = sell(args, processors, service, progress, interrupt)?;
     spans.push(Span { name: "sale".into(), start_s, end_s: seconds() });
     service.check_alive()?;
     Ok(Measured { found, sale, series: sampler.stop(), spans })
@@ -176,6 +203,7 @@ fn sell(
     processors: &Processors,
     service: &Service,
     progress: &Progress,
+    interrupt: &Arc<AtomicBool>,
 ) -> Result<sale::Outcome> {
     let phase = progress.phase("Running the sale");
     let config = sale::SaleConfig {
@@ -184,6 +212,7 @@ fn sell(
         buyers: args.users,
         pay_timeout: PAY_TIMEOUT,
         cpus: processors.generator.clone(),
+        interrupt: Arc::clone(interrupt),
         ..sale::SaleConfig::default()
     };
     let expected_s = SALE_USUALLY.as_secs_f64();
