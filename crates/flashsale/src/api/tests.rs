@@ -329,7 +329,7 @@ fn json_of_another_shape_is_422_and_names_the_field() {
     check(r#"{"user_id": "ann", "product_id": 1, "quantity": 1}"#, "user_id");
     check(r#"{"user_id": 1, "product_id": -1, "quantity": 1}"#, "product_id");
     check(r#"{"user_id": 1, "product_id": 1, "quantity": 1.5}"#, "quantity");
-    check(r#"{"user_id": 1, "product_id": 1}"#, "body");
+    check(r#"{"user_id": 1, "product_id": 1}"#, "quantity");
 }
 
 #[test]

@@ -12,7 +12,6 @@ mod http;
 #[cfg(test)]
 mod server;
 
-use std::sync::mpsc;
 use std::time::Duration;
 
 use buyers::{Buyers, Luck};
@@ -56,6 +55,32 @@ fn killed_at_any_moment_it_loses_no_order_and_sells_none_twice() {
     enough_happened(&history, kills);
 }
 
+#[test]
+fn told_to_stop_under_load_it_ends_cleanly_and_goes_on_where_it_was() {
+    let seed = 0x57_09;
+    let directory = TempDir::new().unwrap();
+    let mut server = Server::start(directory.path(), UNITS);
+    let buyers = Buyers::start(server.addr(), CLIENTS, seed);
+    for _ in 0..3 {
+        pause(Duration::from_millis(300));
+        buyers.lost_the_server();
+        assert_eq!(server.terminate().code(), Some(0));
+        // Closed in order: the write-ahead log is merged into the file and gone.
+        let logs = std::fs::read_dir(directory.path()).unwrap().flatten();
+        let logs: Vec<_> =
+            logs.map(|entry| entry.path()).filter(|path| path.to_string_lossy().ends_with("-wal")).collect();
+        assert_eq!(logs, Vec::<std::path::PathBuf>::new());
+        server = Server::start(directory.path(), UNITS);
+        buyers.found(server.addr());
+    }
+    let history = buyers.finish();
+    assert_eq!(server.terminate().code(), Some(0));
+    let database = Database::read(directory.path()).unwrap();
+    let report = check(&history, &database, &Rules { per_user_limit: 1 });
+    assert!(report.pass(), "{report:#?}");
+    assert!(history.operations.len() > 100, "{} operations", history.operations.len());
+}
+
 /// A test that did nothing would pass as well.
 fn enough_happened(history: &History, kills: u32) {
     let count = |wanted: &dyn Fn(&Answer) -> bool| {
@@ -71,6 +96,5 @@ fn enough_happened(history: &History, kills: u32) {
 
 /// Lets time pass; what is waited for is nothing but the moment of the next kill.
 fn pause(time: Duration) {
-    let (_sender, receiver) = mpsc::channel::<()>();
-    let _ = receiver.recv_timeout(time);
+    std::thread::park_timeout(time);
 }

@@ -18,7 +18,8 @@ impl<T: DeserializeOwned> Extract<WholeBody> for Form<T> {
     async fn extract(c: &Context) -> Result<Self> {
         let kind = c.header(header::CONTENT_TYPE).unwrap_or(KIND);
         if !kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(KIND) {
-            return Err(Error::unsupported_media_type(format!("the body must be {KIND}")));
+            return Err(Error::unsupported_media_type("the body must be a form")
+                .field("content-type", format_args!("is `{kind}`, but must be {KIND}")));
         }
         let body = c.body().await?;
         query::parse(&body, "body", || Error::invalid("the form is not what was expected")).map(Form)

@@ -17,8 +17,9 @@ pub struct Json<T>(pub T);
 
 impl<T: DeserializeOwned> Json<T> {
     pub(crate) async fn read(c: &Context) -> Result<Self> {
-        if c.header(header::CONTENT_TYPE).is_some_and(|kind| !is_json(kind)) {
-            return Err(Error::unsupported_media_type("the body must be application/json"));
+        if let Some(kind) = c.header(header::CONTENT_TYPE).filter(|kind| !is_json(kind)) {
+            return Err(Error::unsupported_media_type("the body must be JSON")
+                .field("content-type", format_args!("is `{kind}`, but must be application/json")));
         }
         parse(&c.body().await?).map(Json)
     }
@@ -92,9 +93,24 @@ mod tests {
         check(r#"{"lines": []} x"#, 400, "body", "trailing characters");
     }
     #[test]
+    fn a_missing_field_is_named_with_its_place() {
+        #[derive(Debug, serde::Deserialize)]
+        struct Line {
+            #[expect(dead_code, reason = "only its form matters here")]
+            sku: String,
+        }
+        #[derive(Debug, serde::Deserialize)]
+        struct Cart {
+            #[expect(dead_code, reason = "only its form matters here")]
+            lines: Vec<Line>,
+        }
+        let error = parse::<Cart>(br#"{"lines": [{"sku": "a"}, {}]}"#).unwrap_err();
+        assert_eq!(error.fields()[0].field, "lines[1].sku");
+    }
+    #[test]
     fn another_shape_is_422_with_its_field() {
         check(r#"{"lines": [1, 300]}"#, 422, "lines[1]", "expected u8");
-        check("{}", 422, "body", "missing field `lines`");
+        check("{}", 422, "lines", "is missing");
         check("[]", 422, "body", "invalid length 0");
     }
 }

@@ -77,8 +77,17 @@ impl Extract for Method {
     }
 }
 
-/// The answer to a value of the wrong form. `path` is where it stands, empty or `.` for the whole.
+/// The answer to a value of the wrong form. `path` is where it stands, empty or `.` for the `whole`.
+///
+/// A field that is missing stands nowhere, so serde names it in the message alone; it becomes the field here.
 fn wrong_form(error: Error, path: &str, whole: &'static str, problem: impl std::fmt::Display) -> Error {
-    let field = if path.is_empty() || path == "." { whole.to_owned() } else { path.to_owned() };
-    error.field(field, problem)
+    let problem = problem.to_string();
+    let parent = if path == "." { "" } else { path };
+    let missing = problem.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+    match missing {
+        Some(field) if parent.is_empty() => error.field(field.to_owned(), "is missing"),
+        Some(field) => error.field(format!("{parent}.{field}"), "is missing"),
+        None if parent.is_empty() => error.field(whole, problem),
+        None => error.field(parent.to_owned(), problem),
+    }
 }
