@@ -16,6 +16,7 @@ use clap::Args;
 use seawall_load::{Load, LoadConfig, Report, WarmUp};
 
 use progress::Progress;
+pub(crate) use text::count;
 use values::Header;
 
 /// Exit code of a run in which nothing was answered.

@@ -15,6 +15,7 @@ use seawall_load::{Load, LoadConfig, WarmUp};
 
 use super::clock;
 use super::progress::Progress;
+use crate::load::count;
 
 /// Connections of the generator. Enough to keep one core busy many times over.
 const CONNECTIONS: usize = 64;
@@ -56,12 +57,12 @@ pub(super) fn warm(config: &KneeConfig, progress: &Progress) -> Result<f64> {
     })?;
     let report = load.run(&mut |tick| {
         let share = tick.planned_s.map_or(0.0, |planned| tick.elapsed_s / planned);
-        phase.at(share, format!("{:.0} requests/s", tick.rps));
+        phase.at(share, format!("{} requests/s", count(tick.rps)));
     })?;
     if report.rps <= 0.0 && !report.interrupted {
         return Err(anyhow!("the service answered nothing while it was warmed: {:?}", report.errors));
     }
-    phase.done(&format!("{:.0} requests/s in a closed loop of {CONNECTIONS} connections", report.rps));
+    phase.done(&format!("{} requests/s in a closed loop of {CONNECTIONS} connections", count(report.rps)));
     Ok(report.rps)
 }
 
@@ -109,7 +110,7 @@ pub(super) fn find(
         match event {
             Event::Begin { rate, stage, attempt } => {
                 let again = if attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
-                doing = format!("{} {rate:.0} requests/s{again}", stage_word(stage));
+                doing = format!("{} {} requests/s{again}", stage_word(stage), count(rate));
                 phase.at(share, doing.clone());
             }
             Event::Tick(point) => {
@@ -118,7 +119,7 @@ pub(super) fn find(
             }
             Event::Judged(probe) if probe.judgement == Judgement::Pass => {}
             Event::Judged(probe) => {
-                phase.at(share, format!("{:.0} requests/s: {}", probe.rate, probe.reasons.join("; ")))
+                phase.at(share, format!("{} requests/s: {}", count(probe.rate), probe.reasons.join("; ")))
             }
         }
     };
@@ -149,9 +150,9 @@ pub(super) fn words(knee: &KneePhase) -> String {
         attempts => format!(", after {attempts} attempts"),
     };
     match (knee.lo_rps, knee.hi_rps) {
-        (Some(lo), Some(hi)) => format!("between {lo:.0} and {hi:.0} requests/s{after}"),
-        (Some(lo), None) => format!("at least {lo:.0} requests/s, a lower bound{after}"),
-        (None, Some(hi)) => format!("below {hi:.0} requests/s{after}"),
+        (Some(lo), Some(hi)) => format!("between {} and {} requests/s{after}", count(lo), count(hi)),
+        (Some(lo), None) => format!("at least {} requests/s, a lower bound{after}", count(lo)),
+        (None, Some(hi)) => format!("below {} requests/s{after}", count(hi)),
         (None, None) => format!("not found{after}"),
     }
 }

@@ -39,6 +39,8 @@ use service::Service;
 pub(crate) use service::{SUBCOMMAND, ServeArgs, serve};
 use summary::Summary;
 
+use crate::load::count;
+
 /// The product that is for sale.
 const HOT_PRODUCT: u64 = 1;
 /// Units of it that one buyer may hold: flashsale's default.
@@ -217,10 +219,14 @@ fn sell(
     };
     let expected_s = SALE_USUALLY.as_secs_f64();
     let outcome = sale::run_sale(&config, &mut |tick| {
-        phase.at(tick.elapsed_s / expected_s, format!("{} requests, {:.0}/s", tick.sent_total, tick.rps));
+        phase.at(
+            tick.elapsed_s / expected_s,
+            format!("{} requests, {}/s", count(tick.sent_total as f64), count(tick.rps)),
+        );
     })?;
     let validity = if outcome.sale.validity.valid { "" } else { ", but the phase does not count" };
-    phase.done(&format!("{} buyers, {} requests{validity}", outcome.sale.buyers, outcome.sale.attempts));
+    let [buyers, requests] = [outcome.sale.buyers, outcome.sale.attempts].map(|number| count(number as f64));
+    phase.done(&format!("{buyers} buyers, {requests} requests{validity}"));
     Ok(outcome)
 }
 

@@ -6,6 +6,8 @@ use std::path::Path;
 use seawall_lab::report::Report;
 use serde::Serialize;
 
+use crate::load::count;
+
 /// The demo's result. These names are an interface: scripts and CI read them.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Summary {
@@ -81,7 +83,8 @@ impl Summary {
 
     /// The lines for the terminal.
     pub(super) fn lines(&self) -> Vec<String> {
-        let number = |x: Option<f64>| x.map_or_else(|| "?".to_owned(), |x| format!("{x:.0}"));
+        let whole = |number: u64| count(number as f64);
+        let number = |x: Option<f64>| x.map_or_else(|| "?".to_owned(), count);
         let knee = match (self.knee_rps, self.knee_upper_rps) {
             (Some(_), Some(_)) => {
                 format!("{} to {} requests/s", number(self.knee_rps), number(self.knee_upper_rps))
@@ -99,11 +102,17 @@ impl Summary {
             format!("knee       {knee}{p99}"),
             format!(
                 "sold       {} of {} units, oversold {}",
-                self.units_sold, self.units_initial, self.oversold
+                whole(self.units_sold),
+                whole(self.units_initial),
+                self.oversold
             ),
             format!(
                 "orders     {} acknowledged, {} confirmed, {} rejected; lost {}, duplicated {}",
-                self.orders_acked, self.orders_confirmed, self.orders_rejected, self.lost, self.duplicated
+                whole(self.orders_acked),
+                whole(self.orders_confirmed),
+                whole(self.orders_rejected),
+                self.lost,
+                self.duplicated
             ),
             format!(
                 "errors     {:.4} %, refused {:.1} %",

@@ -133,7 +133,7 @@ fn verdict(report: &Report) -> Vec<String> {
 }
 
 /// A number with its thousands apart: 1,234,567; small ones with a decimal.
-pub(super) fn count(number: f64) -> String {
+pub(crate) fn count(number: f64) -> String {
     if number < 100.0 && number.fract() > 0.05 {
         return format!("{number:.1}");
     }
