@@ -33,6 +33,9 @@ use crate::measure::InFlight;
 use crate::respond::{BodyFailed, WireBody};
 use crate::service::Service;
 
+/// Room for the first read: most requests come in one.
+const FIRST_READ: usize = 1024;
+
 /// How long a connection that was accepted just before the drain may take to send its first bytes: its client saw it
 /// accepted, and may have sent a request already.
 const FIRST_BYTES: Duration = Duration::from_millis(250);
@@ -72,30 +75,58 @@ struct Running<'a> {
 
 impl Running<'_> {
     /// Drives hyper, and sends what was gathered whenever hyper has done all it can; at the end, the rest. A
-    /// connection that waits too long for the client ends there.
-    async fn drive<C>(&mut self, mut connection: Pin<&mut C>, until: Until) -> hyper::Result<()>
+    /// connection that waits too long for the client ends there. Nothing comes back if it has not ended, but come to
+    /// where it was to be driven.
+    async fn drive<C>(&mut self, mut connection: Pin<&mut C>, until: Until) -> Option<hyper::Result<()>>
     where
         C: Future<Output = hyper::Result<()>>,
     {
-        let ended = poll_fn(|cx| {
+        let driven = poll_fn(|cx| {
             let ended = connection.as_mut().poll(cx);
             // A socket that is full wakes us; one that is broken fails hyper's next read.
             let _ = self.wire.poll_send(cx);
-            if ended.is_ready() {
-                return ended;
+            if let Poll::Ready(ended) = ended {
+                return Poll::Ready(Some(ended));
             }
             if until == Until::NoHeadUnderWay && !self.progress.reads_head() {
-                return Poll::Ready(Ok(()));
+                return Poll::Ready(None);
             }
             self.limits.poll_late(&self.progress, cx).map(|late| {
                 tracing::debug!(?late, "the client took too long");
-                Ok(())
+                Some(Ok(()))
             })
         });
-        let ended = ended.await;
+        let ended = driven.await?;
         let rest = timeout(self.limits.idle(), poll_fn(|cx| self.wire.poll_send(cx)));
         let _ = rest.await; // the connection is over, whatever becomes of its last bytes
-        ended
+        Some(ended)
+    }
+
+    /// Drives a connection until it ends; once `drain` returns, to the end of the request that it is on. `end` tells
+    /// hyper so.
+    async fn run<C>(
+        &mut self,
+        mut connection: Pin<&mut C>,
+        drain: impl Future<Output = ()>,
+        end: fn(Pin<&mut C>),
+    ) -> hyper::Result<()>
+    where
+        C: Future<Output = hyper::Result<()>>,
+    {
+        let mut ended = tokio::select! {
+            biased; // what has come is read before the drain is heard of
+            ended = self.drive(connection.as_mut(), Until::End) => ended,
+            () = drain => None,
+        };
+        if ended.is_none() {
+            // hyper takes a connection with half a head for an idle one, and would close it.
+            ended = self.drive(connection.as_mut(), Until::NoHeadUnderWay).await;
+        }
+        if ended.is_none() {
+            end(connection.as_mut());
+            ended = self.drive(connection, Until::End).await;
+        }
+        ended.unwrap_or(Ok(()))
     }
 }
 
@@ -123,7 +154,7 @@ async fn detect(stream: &mut TcpStream, ahead: &mut BytesMut, limit: Duration) -
 
 impl Connection {
     async fn run(self, mut stream: TcpStream, peer: SocketAddr) -> Result<(), Box<dyn Error + Send + Sync>> {
-        let mut ahead = BytesMut::new();
+        let mut ahead = BytesMut::with_capacity(FIRST_READ);
         let late = async {
             self.shutdown.reached(Phase::Draining).await;
             sleep(FIRST_BYTES).await;
@@ -150,22 +181,9 @@ impl Connection {
             .max_buf_size(self.config.max_head_bytes)
             .max_headers(self.config.max_headers)
             .serve_connection(TokioIo::new(io), service);
-        let mut connection = pin!(connection);
         let mut running = Running { wire: &wire, progress, limits: Limits::new(&self.config) };
-        let ended = tokio::select! {
-            biased; // what has come is read before the drain is heard of
-            ended = running.drive(connection.as_mut(), Until::End) => Some(ended),
-            () = self.shutdown.reached(Phase::Draining) => None,
-        };
-        let ended = match ended {
-            Some(ended) => ended,
-            None => {
-                // hyper takes a connection with half a head for an idle one, and would close it.
-                running.drive(connection.as_mut(), Until::NoHeadUnderWay).await?;
-                connection.as_mut().graceful_shutdown();
-                running.drive(connection, Until::End).await
-            }
-        };
+        let drain = self.shutdown.reached(Phase::Draining);
+        let ended = running.run(pin!(connection), drain, |connection| connection.graceful_shutdown()).await;
         wire.linger().await;
         ended
     }
@@ -184,15 +202,9 @@ impl Connection {
             .max_concurrent_streams(200)
             .max_header_list_size(u32::try_from(self.config.max_head_bytes).unwrap_or(u32::MAX))
             .serve_connection(TokioIo::new(io), service);
-        let mut connection = pin!(connection);
         let mut running = Running { wire: &wire, progress, limits: Limits::new(&self.config) };
-        tokio::select! {
-            biased;
-            ended = running.drive(connection.as_mut(), Until::End) => return ended,
-            () = self.shutdown.reached(Phase::Draining) => {}
-        }
-        connection.as_mut().graceful_shutdown();
-        running.drive(connection, Until::End).await
+        let drain = self.shutdown.reached(Phase::Draining);
+        running.run(pin!(connection), drain, |connection| connection.graceful_shutdown()).await
     }
 
     fn answer(

@@ -1,8 +1,9 @@
 //! Accepting: one listening socket, registered on every worker's reactor.
 //!
 //! A worker accepts only while there is room under the connection cap; what is beyond stays in the kernel's queue,
-//! which is bounded, and is taken when a connection ends. Errors of `accept` (out of files, aborted connections) are
-//! counted, and waited out briefly, so that they cannot turn into a busy loop.
+//! which is bounded, and is taken when a connection ends. Errors of `accept` are counted. Those of one connection (its
+//! client has gone already) end with it; those of the system (out of files, out of memory) are waited out briefly, so
+//! that they cannot turn into a busy loop.
 
 use std::io;
 use std::net::SocketAddr;
@@ -135,6 +136,7 @@ impl Listener {
         loop {
             match self.try_accept().await {
                 Ok(accepted) => return accepted,
+                Err(error) if of_one_connection(&error) => self.failures.inc(),
                 Err(error) => {
                     self.failures.inc();
                     tracing::warn!(%error, "accept failed");
@@ -151,7 +153,7 @@ impl Listener {
             none => none.insert(TcpListener::from_std(self.socket.try_clone()?)?),
         };
         let (stream, peer) = socket.accept().await?;
-        prepared(stream, peer, room)
+        Ok(prepared(stream, peer, room))
     }
 
     /// A connection that is there already; for the drain.
@@ -159,12 +161,32 @@ impl Listener {
         let room = self.cap.try_take()?;
         let (stream, peer) = self.socket.accept().ok()?;
         stream.set_nonblocking(true).ok()?;
-        prepared(TcpStream::from_std(stream).ok()?, peer, room).ok()
+        Some(prepared(TcpStream::from_std(stream).ok()?, peer, room))
     }
 }
 
-fn prepared(stream: TcpStream, peer: SocketAddr, room: Room) -> io::Result<Accepted> {
-    // Small answers must not wait for the client's acknowledgement of the one before (RFC 896, RFC 1122 4.2.3.4).
-    stream.set_nodelay(true)?;
-    Ok(Accepted { stream, peer, place: Place { _counted: None, _room: room } })
+/// Whether only the connection that was to be accepted is concerned, so that the next one can be taken at once.
+fn of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+fn prepared(stream: TcpStream, peer: SocketAddr, room: Room) -> Accepted {
+    // Small answers must not wait for the client's acknowledgement of the one before (RFC 896, RFC 1122 4.2.3.4). It
+    // fails only on a connection that has ended already, which its first read will tell.
+    let _ = stream.set_nodelay(true);
+    Accepted { stream, peer, place: Place { _counted: None, _room: room } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_errors_of_the_system_are_waited_out() {
+        const ECONNABORTED: i32 = 103;
+        const EMFILE: i32 = 24;
+        assert!(of_one_connection(&io::Error::from_raw_os_error(ECONNABORTED)));
+        assert!(!of_one_connection(&io::Error::from_raw_os_error(EMFILE)));
+    }
 }
