@@ -134,9 +134,9 @@ mod tests {
     }
 
     #[test]
-    fn every_step_looks_at_the_whole_workspace_or_names_its_package() {
+    fn every_step_looks_at_the_whole_workspace_or_names_what_it_looks_at() {
         for step in &STEPS {
-            let whole = ["--workspace", "--all", "--package"];
+            let whole = ["--workspace", "--all", "--package", "--manifest-path"];
             assert!(step.arguments.iter().any(|argument| whole.contains(argument)), "{}", step.name);
         }
     }
