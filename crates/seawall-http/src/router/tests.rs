@@ -261,6 +261,14 @@ proptest! {
     }
 
     #[test]
+    fn no_pattern_makes_the_parser_panic(pattern in "[/:*<>a-z%\\\\\u{e9}]{0,30}") {
+        if let Ok(parsed) = Pattern::parse(&pattern) {
+            prop_assert!(parsed.names().len() <= MAX_PARAMS);
+            prop_assert_eq!(Tree::new().insert(None, &parsed, 0), Ok(()));
+        }
+    }
+
+    #[test]
     fn no_path_makes_the_tree_panic(path in "/\\PC{0,40}") {
         let tree = tree(USERS);
         let _ = tree.find(&Method::GET, &path);
