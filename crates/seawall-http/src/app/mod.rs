@@ -103,7 +103,8 @@ impl App {
     pub fn group(self, prefix: &str, routes: impl FnOnce(Group) -> Group) -> Self {
         self.mount(prefix, routes(Group::new()))
     }
-    /// A group written elsewhere: `.mount("/users", users::routes())`.
+    /// A group written elsewhere: `.mount("/users", users::routes())`. One that is mounted at `/` shares the app's own
+    /// prefix: its middleware is around its routes, and what is not found stays the app's.
     pub fn mount(self, prefix: &str, group: Group) -> Self {
         Self { root: self.root.mount(prefix, group), ..self }
     }

@@ -126,6 +126,13 @@ fn a_group_wraps_what_it_has_no_route_for() {
 }
 
 #[test]
+fn a_group_at_the_root_wraps_its_routes_alone() {
+    let app = || App::new().mount("/", Group::new().with(name("g")).get("/x", hello)).fallback(hello);
+    check(app(), "GET /x", 200, "g(hello)");
+    check(app(), "GET /y", 200, "hello");
+}
+
+#[test]
 fn a_groups_middleware_sees_405_and_options_without_masking_them() {
     let mark = async |c: Context, next: Next| -> Result<Response> {
         next.run(c).await.map(|answer| answer.header(http::header::VIA, http::HeaderValue::from_static("g")))
