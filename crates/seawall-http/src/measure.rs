@@ -80,17 +80,17 @@ fn timer(registry: &Registry, route: &str, method: &Method, status: StatusCode) 
     )
 }
 
-/// One request in flight; dropping it ends it.
-pub(crate) struct InFlight(Gauge);
+/// One more on a gauge, until it is dropped: a request in flight, an open connection.
+pub(crate) struct Counted(Gauge);
 
-impl InFlight {
+impl Counted {
     pub(crate) fn start(gauge: &Gauge) -> Self {
         gauge.add(1);
         Self(gauge.clone())
     }
 }
 
-impl Drop for InFlight {
+impl Drop for Counted {
     fn drop(&mut self) {
         self.0.sub(1);
     }

@@ -29,7 +29,7 @@ use super::shutdown::{Phase, Shutdown};
 use crate::body::Body;
 use crate::clock;
 use crate::context::Arrival;
-use crate::measure::InFlight;
+use crate::measure::Counted;
 use crate::respond::{BodyFailed, WireBody};
 use crate::service::Service;
 
@@ -195,7 +195,7 @@ impl Connection {
         let io = Io::new(half, wire.clone(), ahead, progress.clone());
         let (service, in_flight) = (self.service.clone(), self.in_flight.clone());
         let service = service_fn(move |request| {
-            answer(service.clone(), request, peer, (InFlight::start(&in_flight), None))
+            answer(service.clone(), request, peer, (Counted::start(&in_flight), None))
         });
         let connection = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
@@ -213,12 +213,12 @@ impl Connection {
         peer: SocketAddr,
         serving: Serving,
     ) -> impl Future<Output = Result<hyper::Response<Guarded>, Infallible>> + use<> {
-        answer(self.service.clone(), request, peer, (InFlight::start(&self.in_flight), Some(serving)))
+        answer(self.service.clone(), request, peer, (Counted::start(&self.in_flight), Some(serving)))
     }
 }
 
 /// What lasts as long as a request: it is counted, and its connection is not idle.
-type Guards = (InFlight, Option<Serving>);
+type Guards = (Counted, Option<Serving>);
 
 async fn answer(
     service: Service,

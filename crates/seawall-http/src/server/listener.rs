@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 
 use super::ServerConfig;
 use crate::error::Result;
-use crate::measure::InFlight;
+use crate::measure::Counted;
 
 /// How long a worker leaves `accept` alone after it failed.
 const BACK_OFF: Duration = Duration::from_millis(50);
@@ -78,7 +78,7 @@ pub(super) struct Accepted {
 
 /// A connection's room under the cap, and its place in the count of a worker.
 pub(super) struct Place {
-    _counted: Option<InFlight>,
+    _counted: Option<Counted>,
     _room: Room,
 }
 
@@ -106,7 +106,7 @@ impl Accepted {
 
     /// Counts it as a connection of the worker whose gauge this is, and no longer of another.
     pub(super) fn counted(self, connections: &Gauge) -> Self {
-        let _counted = Some(InFlight::start(connections));
+        let _counted = Some(Counted::start(connections));
         Self { place: Place { _counted, ..self.place }, ..self }
     }
 }

@@ -89,6 +89,16 @@ fn wait_until(condition: impl Fn() -> bool) {
     }
 }
 
+/// Bytes from `client` that `server` has not read yet, as the kernel counts them; ports are unique on loopback.
+fn unread(server: SocketAddr, client: SocketAddr) -> Option<u64> {
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let (own, other) = (format!(":{:04X}", server.port()), format!(":{:04X}", client.port()));
+    let row = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let row =
+        row.into_iter().find(|row| row.len() > 4 && row[1].ends_with(&own) && row[2].ends_with(&other))?;
+    u64::from_str_radix(row[4].split_once(':')?.1, 16).ok()
+}
+
 fn hello() -> App {
     App::new().get("/", async || "hello").post("/", async |body: Bytes| body.len().to_string())
 }
@@ -310,7 +320,9 @@ fn a_drain_waits_for_a_head_under_way() {
     stream.write_all(GET.as_bytes()).unwrap();
     read_until(&mut stream, "hello");
     stream.write_all(b"GET / HT").unwrap();
-    pause(Duration::from_millis(100)); // or the drain could come first, and find an idle connection
+    // Or the drain could come first, and find an idle connection.
+    let client = stream.local_addr().unwrap();
+    wait_until(|| unread(server.addr, client) == Some(0));
     server.handle.shutdown();
     stream.write_all(b"TP/1.1\r\nhost: a\r\n\r\n").unwrap();
     assert!(read_to_end(&mut stream).ends_with("hello"));
