@@ -1,0 +1,179 @@
+//! [`Context`]: the request, what middleware learnt about it, and the short ways to an answer.
+//!
+//! A handle of one word; cloning it is one atomic add. Nothing in it changes under a reader: values are only
+//! appended, the body is only ever taken or kept whole.
+
+mod answers;
+mod input;
+
+use std::any::Any;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Uri, Version, header};
+use parking_lot::Mutex;
+
+use crate::app::{Chain, Shared};
+use crate::body::Body;
+use crate::error::Result;
+use crate::router::Params;
+use crate::values::Values;
+
+/// The request, and what middleware learnt about it. A handle: cloning it is one atomic add.
+///
+/// A middleware that wants to look at the request after `next.run` keeps a clone, and
+/// [`App::on_error`](crate::App::on_error) sees what the handler saw.
+#[derive(Clone)]
+pub struct Context(Arc<Exchange>);
+
+/// What the server knows of a request beside the request itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrival {
+    pub(crate) peer: Option<SocketAddr>,
+    pub(crate) at: Instant,
+}
+
+struct Exchange {
+    head: http::request::Parts,
+    arrival: Arrival,
+    body: Mutex<BodyState>,
+    matched: OnceLock<Matched>,
+    /// The methods that the path exists for, if not for this one.
+    other_methods: OnceLock<Vec<Method>>,
+    request_id: OnceLock<Box<str>>,
+    values: Values,
+    shared: Arc<Shared>,
+}
+
+enum BodyState {
+    Unread(Body),
+    Whole(Bytes),
+    /// Somebody streams it, or was cancelled while reading all of it.
+    Taken,
+}
+
+/// The route, and where its parameters stand in the path.
+pub(crate) struct Matched {
+    pub(crate) chain: Arc<Chain>,
+    pub(crate) params: Params,
+}
+
+struct Rewritten(Uri);
+
+impl Context {
+    pub(crate) fn new(request: http::Request<Body>, arrival: Arrival, shared: Arc<Shared>) -> Self {
+        let (head, body) = request.into_parts();
+        Self(Arc::new(Exchange {
+            head,
+            arrival,
+            body: Mutex::new(BodyState::Unread(body)),
+            matched: OnceLock::new(),
+            other_methods: OnceLock::new(),
+            request_id: OnceLock::new(),
+            values: Values::default(),
+            shared,
+        }))
+    }
+
+    /// The method.
+    pub fn method(&self) -> &Method {
+        &self.0.head.method
+    }
+    /// The target; after [`Context::rewrite`], the new one.
+    pub fn uri(&self) -> &Uri {
+        self.0.values.last::<Rewritten>().map_or(&self.0.head.uri, |rewritten| &rewritten.0)
+    }
+    /// The path as it was sent, not decoded.
+    pub fn path(&self) -> &str {
+        self.uri().path()
+    }
+    /// The HTTP version.
+    pub fn version(&self) -> Version {
+        self.0.head.version
+    }
+    /// The headers.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.0.head.headers
+    }
+    /// A header as text; `None` if it is missing or no visible ASCII.
+    pub fn header(&self, name: impl header::AsHeaderName) -> Option<&str> {
+        self.headers().get(name)?.to_str().ok()
+    }
+    /// The other end of the connection; `None` in a [`TestClient`](crate::testing::TestClient).
+    pub fn peer(&self) -> Option<SocketAddr> {
+        self.0.arrival.peer
+    }
+    /// When the request's head was read.
+    pub fn received_at(&self) -> Instant {
+        self.0.arrival.at
+    }
+    /// The pattern that matched, `/users/:id`: the only name of a route that is fit for a metric label. `None`
+    /// before routing, and where no route matched.
+    pub fn route(&self) -> Option<&str> {
+        Some(self.0.matched.get()?.chain.pattern()).filter(|pattern| !pattern.is_empty())
+    }
+
+    /// Gives the router another target; for [`App::pre`](crate::App::pre). Once a route is found it does nothing.
+    pub fn rewrite(&self, uri: Uri) {
+        if self.0.matched.get().is_none() {
+            self.set(Rewritten(uri));
+        }
+    }
+
+    /// This request's id: `X-Request-Id` if the client sent a plausible one, else a new one. Made when first asked
+    /// for; it comes back to the client only through the [`RequestId`](crate::middleware::RequestId) middleware.
+    pub fn request_id(&self) -> &str {
+        self.0.request_id.get_or_init(|| crate::middleware::request_id(self.headers()))
+    }
+
+    /// Remembers `value` for whoever comes later; it hides an earlier one of its type. A request carries at most 64
+    /// values; further ones are dropped and logged.
+    pub fn set<T: Any + Send + Sync>(&self, value: T) {
+        if !self.0.values.push(value) {
+            let kind = std::any::type_name::<T>();
+            tracing::warn!(
+                route = self.route(),
+                kind,
+                "a request carries 64 values already; this one is dropped"
+            );
+        }
+    }
+    /// The last value of its type that was [`set`](Context::set).
+    pub fn get<T: Any>(&self) -> Option<&T> {
+        self.0.values.last()
+    }
+    /// What [`App::state`](crate::App::state) was given. Prefer [`State`](crate::State) as an argument: that is
+    /// checked at start, this cannot be.
+    ///
+    /// # Errors
+    /// 500, naming the type for the log, if nobody gave it.
+    pub fn state<T: Any + Send + Sync>(&self) -> Result<&T> {
+        self.0.shared.state::<T>().map(|state| &***state)
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.0.shared
+    }
+    pub(crate) fn matched(&self) -> Option<&Matched> {
+        self.0.matched.get()
+    }
+    /// A second attempt would find the same route, so it changes nothing.
+    pub(crate) fn set_matched(&self, matched: Matched) {
+        let _ = self.0.matched.set(matched);
+    }
+    pub(crate) fn other_methods(&self) -> Option<&[Method]> {
+        self.0.other_methods.get().map(Vec::as_slice)
+    }
+    pub(crate) fn set_other_methods(&self, methods: Vec<Method>) {
+        let _ = self.0.other_methods.set(methods);
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Context({} {})", self.method(), self.path())
+    }
+}

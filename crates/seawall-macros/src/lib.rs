@@ -1,0 +1,1 @@
+//! The derives of Seawall; use them through the `seawall` crate.
