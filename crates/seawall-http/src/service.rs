@@ -8,19 +8,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
 use http::Method;
 use seawall_core::metrics::Registry;
 
-use crate::app::{Background, Chain, Shared};
+use crate::app::{Background, Chain, LookUp, Router, Shared};
 use crate::body::Body;
 use crate::clock;
-use crate::context::{Arrival, Context, Matched};
+use crate::context::{Arrival, Context};
 use crate::error::{Error, Result};
-use crate::handler::AnyHandler;
 use crate::middleware::Next;
 use crate::respond::Response;
-use crate::router::{Found, Params, Tree};
 
 /// A checked app, ready to serve. Cloning gives another handle to the same one.
 #[derive(Clone)]
@@ -32,14 +29,6 @@ struct Inner {
     shared: Arc<Shared>,
     /// Lives as long as any copy of the service.
     background: Option<Arc<Background>>,
-}
-
-/// All chains, and the tree that finds them.
-pub(crate) struct Router {
-    /// Read only, hence shared by all workers.
-    pub(crate) tree: Arc<Tree>,
-    pub(crate) routes: Vec<Arc<Chain>>,
-    pub(crate) scopes: Vec<Arc<Chain>>,
 }
 
 impl Service {
@@ -86,12 +75,7 @@ impl Service {
     pub fn replicate(&self) -> Self {
         let Inner { router, pre, shared, background } = &*self.0;
         let shared = shared.replicate();
-        let own = |chain: &Arc<Chain>| chain.replicate(&shared, None);
-        let router = Arc::new(Router {
-            tree: Arc::clone(&router.tree),
-            routes: router.routes.iter().map(own).collect(),
-            scopes: router.scopes.iter().map(own).collect(),
-        });
+        let router = router.replicate(&shared);
         let look_up = || Some(Arc::new(LookUp(Arc::clone(&router))) as _);
         let pre = pre.as_ref().map(|pre| pre.replicate(&shared, look_up()));
         Self(Arc::new(Inner { router, pre, shared, background: background.clone() }))
@@ -105,7 +89,7 @@ impl Service {
 
 impl fmt::Debug for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Service").field("routes", &self.0.router.routes.len()).finish_non_exhaustive()
+        f.debug_struct("Service").field("routes", &self.0.router.len()).finish_non_exhaustive()
     }
 }
 
@@ -122,41 +106,6 @@ impl Drop for Measured {
         let (chain, method) = (&matched.chain, self.c.method());
         let registry = self.c.shared().registry();
         chain.timers().observe(registry, chain.pattern(), method, self.status, taken);
-    }
-}
-
-impl Router {
-    async fn run(&self, c: Context) -> Result<Response> {
-        let chain = Arc::clone(self.find(&c));
-        Next::new(chain).run(c).await
-    }
-
-    fn find(&self, c: &Context) -> &Arc<Chain> {
-        let (chain, params) = match self.tree.find(c.method(), c.path()) {
-            Found::Route(route, params) => (&self.routes[route], params),
-            Found::Methods(allow) => {
-                c.set_other_methods(allow);
-                (self.scope(c), Params::default())
-            }
-            Found::Nothing => (self.scope(c), Params::default()),
-        };
-        c.set_matched(Matched { chain: Arc::clone(chain), params });
-        chain
-    }
-
-    /// The group that answers for a path without a route.
-    fn scope(&self, c: &Context) -> &Arc<Chain> {
-        let scope = self.tree.scope(c.path()).expect("the outermost group answers for every path");
-        &self.scopes[scope]
-    }
-}
-
-/// The end of the pre-routing chain.
-pub(crate) struct LookUp(pub(crate) Arc<Router>);
-
-impl AnyHandler for LookUp {
-    fn call(&self, c: Context) -> BoxFuture<'_, Result<Response>> {
-        Box::pin(self.0.run(c))
     }
 }
 

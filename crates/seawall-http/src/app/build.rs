@@ -9,7 +9,7 @@ use http::{Method, StatusCode, header};
 
 use super::group::{Route, method_name};
 use super::start::Background;
-use super::{App, Chain, Group, Shared};
+use super::{App, Chain, Group, LookUp, Router, Shared};
 use crate::context::Context;
 use crate::error::{BuildError, Error, Result, allow_value};
 use crate::extract::Needs;
@@ -19,7 +19,7 @@ use crate::middleware::Step;
 use crate::respond::Response;
 use crate::router::{Pattern, Tree};
 use crate::server::ServerConfig;
-use crate::service::{LookUp, Router, Service};
+use crate::service::Service;
 
 pub(super) fn build(mut app: App) -> Result<(Service, ServerConfig)> {
     let mut problems = Vec::new();

@@ -6,6 +6,7 @@
 mod build;
 mod chain;
 mod group;
+mod router;
 mod shared;
 mod start;
 
@@ -27,6 +28,7 @@ use crate::service::Service;
 
 pub(crate) use chain::Chain;
 pub use group::Group;
+pub(crate) use router::{LookUp, Router};
 pub(crate) use shared::Shared;
 use shared::SharedParts;
 pub(crate) use start::Background;
