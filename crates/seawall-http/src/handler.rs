@@ -4,6 +4,8 @@
 //! judges nothing; [`Handler`] has one blanket implementation with all conditions. With a single candidate rustc
 //! reports the condition that failed; with one implementation per arity it could only say "not a handler".
 
+use std::any::type_name;
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -66,25 +68,31 @@ where
     H: Callable<Signature, Args: Arguments<Last> + Send, Future: Answering<Answer: IntoResponse> + Send>,
 {
     fn into_endpoint(self) -> Endpoint {
-        Endpoint { steps: Vec::new(), handler: Arc::new(TypedHandler(self, PhantomData)) }
+        Endpoint::new(TypedHandler(self, PhantomData))
     }
 }
 
 /// A handler with middleware and options of its own.
+#[derive(Clone)]
 pub struct Endpoint {
     pub(crate) steps: Vec<Step>,
     pub(crate) handler: Arc<dyn AnyHandler>,
+    pub(crate) name: Option<Cow<'static, str>>,
 }
 
 impl Endpoint {
     pub(crate) fn new(handler: impl AnyHandler + 'static) -> Self {
-        Self { steps: Vec::new(), handler: Arc::new(handler) }
+        Self { steps: Vec::new(), handler: Arc::new(handler), name: None }
     }
 }
 
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Endpoint").field("middleware", &self.steps.len()).finish_non_exhaustive()
+        f.debug_struct("Endpoint")
+            .field("handler", &self.handler.name())
+            .field("name", &self.name)
+            .field("middleware", &self.steps.len())
+            .finish()
     }
 }
 
@@ -99,6 +107,10 @@ impl Handler<Endpoint> for Endpoint {
 pub(crate) trait AnyHandler: Send + Sync {
     fn call(&self, c: Context) -> BoxFuture<'_, Result<Response>>;
     fn needs(&self, _needs: &mut Needs) {}
+    /// The function's path, for listings.
+    fn name(&self) -> &'static str {
+        type_name::<Self>()
+    }
 }
 
 struct TypedHandler<H, Signature, Last>(H, PhantomData<fn() -> (Signature, Last)>);
@@ -116,6 +128,9 @@ where
     }
     fn needs(&self, needs: &mut Needs) {
         H::Args::needs(needs);
+    }
+    fn name(&self) -> &'static str {
+        type_name::<H>()
     }
 }
 
@@ -170,6 +185,13 @@ pub trait RouteOptions<M>: Sized {
         let mut endpoint = self.into_endpoint();
         endpoint.steps.push(middleware.into_step());
         endpoint
+    }
+    /// Names the route, so that [`Context::url`] finds its path. A name belongs to one route only.
+    fn name(self, name: impl Into<Cow<'static, str>>) -> Endpoint
+    where
+        Self: Handler<M>,
+    {
+        Endpoint { name: Some(name.into()), ..self.into_endpoint() }
     }
     /// Answers 504 once the handler, and the middleware written behind this, took longer than `limit`; their future
     /// is dropped then. It does not cover a streamed body.

@@ -22,7 +22,7 @@ mod service;
 pub mod testing;
 mod values;
 
-pub use app::{App, Group};
+pub use app::{App, Group, RouteInfo, Routes};
 pub use body::Body;
 pub use context::Context;
 pub use error::{BuildError, Error, Field, Result};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Shared;
+use super::shared::OnError;
 use crate::handler::AnyHandler;
 use crate::measure::RouteTimers;
 use crate::middleware::Step;
@@ -10,10 +11,14 @@ use crate::middleware::Step;
 /// Middleware and handler of one route, in the order in which they run.
 pub(crate) struct Chain {
     pub(super) pattern: Arc<str>,
+    /// The pattern of the host that it is bound to.
+    pub(super) host: Option<Arc<str>>,
     /// Of the parameters, in order.
     pub(super) names: Arc<[Box<str>]>,
     pub(super) steps: Box<[Step]>,
     pub(super) handler: Arc<dyn AnyHandler>,
+    /// Of the innermost group that has one.
+    pub(super) on_error: Option<Arc<OnError>>,
     pub(super) shared: Arc<Shared>,
     pub(super) timers: RouteTimers,
 }
@@ -21,6 +26,9 @@ pub(crate) struct Chain {
 impl Chain {
     pub(crate) fn pattern(&self) -> &str {
         &self.pattern
+    }
+    pub(crate) fn host(&self) -> Option<&str> {
+        self.host.as_deref()
     }
     pub(crate) fn names(&self) -> &[Box<str>] {
         &self.names
@@ -30,6 +38,9 @@ impl Chain {
     }
     pub(crate) fn handler(&self) -> &dyn AnyHandler {
         &*self.handler
+    }
+    pub(crate) fn on_error(&self) -> Option<&OnError> {
+        self.on_error.as_deref()
     }
     pub(crate) fn shared(&self) -> &Shared {
         &self.shared
@@ -42,9 +53,11 @@ impl Chain {
     pub(crate) fn replicate(&self, shared: &Arc<Shared>, handler: Option<Arc<dyn AnyHandler>>) -> Arc<Self> {
         Arc::new(Self {
             pattern: Arc::clone(&self.pattern),
+            host: self.host.clone(),
             names: Arc::clone(&self.names),
             steps: self.steps.clone(),
             handler: handler.unwrap_or_else(|| Arc::clone(&self.handler)),
+            on_error: self.on_error.clone(),
             shared: Arc::clone(shared),
             timers: RouteTimers::default(),
         })

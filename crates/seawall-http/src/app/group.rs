@@ -1,11 +1,16 @@
 //! Routes that share a prefix and middleware.
 
 use std::fmt;
+use std::sync::Arc;
 
 use http::Method;
 
+use super::shared::OnError;
+use crate::context::Context;
+use crate::error::Error;
 use crate::handler::{Endpoint, Handler};
 use crate::middleware::{Middleware, Step};
+use crate::respond::Response;
 
 /// Routes that share a prefix and middleware. It may live in a module or crate of its own and be tested without the
 /// rest of the app; [`App::mount`](crate::App::mount) gives it its prefix.
@@ -14,6 +19,8 @@ pub struct Group {
     pub(super) steps: Vec<Step>,
     pub(super) routes: Vec<Route>,
     pub(super) groups: Vec<(String, Group)>,
+    pub(super) fallback: Option<Endpoint>,
+    pub(super) on_error: Option<Arc<OnError>>,
 }
 
 /// A route as it was written down; no method is any method.
@@ -57,11 +64,27 @@ impl Group {
     pub fn options<M>(self, pattern: &str, handler: impl Handler<M>) -> Self {
         self.route(Method::OPTIONS, pattern, handler)
     }
+    /// Adds a route for QUERY: as safe as GET, with a body that says what is asked for
+    /// ([RFC 10008](https://www.rfc-editor.org/rfc/rfc10008)).
+    pub fn query<M>(self, pattern: &str, handler: impl Handler<M>) -> Self {
+        self.route(query_method(), pattern, handler)
+    }
     /// Adds a route for every method that has no route of its own.
     pub fn any<M>(self, pattern: &str, handler: impl Handler<M>) -> Self {
         self.add(None, pattern, handler.into_endpoint())
     }
-    /// Adds a route for any one method.
+    /// Adds a route for each of these methods.
+    pub fn methods<M>(
+        self,
+        methods: impl IntoIterator<Item = Method>,
+        pattern: &str,
+        handler: impl Handler<M>,
+    ) -> Self {
+        let endpoint = handler.into_endpoint();
+        let add = |group: Self, method| group.add(Some(method), pattern, endpoint.clone());
+        methods.into_iter().fold(self, add)
+    }
+    /// Adds a route for any one method, one of your own included.
     pub fn route<M>(self, method: Method, pattern: &str, handler: impl Handler<M>) -> Self {
         self.add(Some(method), pattern, handler.into_endpoint())
     }
@@ -80,6 +103,17 @@ impl Group {
     pub fn mount(mut self, prefix: &str, group: Self) -> Self {
         self.groups.push((prefix.to_owned(), group));
         self
+    }
+
+    /// Who answers below this group's prefix where no route matches the path. A path that is known for other methods is
+    /// still a 405. A group without a fallback has that of the group around it.
+    pub fn fallback<M>(self, handler: impl Handler<M>) -> Self {
+        Self { fallback: Some(handler.into_endpoint()), ..self }
+    }
+    /// Turns the failures of this group into answers, in place of [`App::on_error`](crate::App::on_error) or of the
+    /// group around it: those of its routes and middleware, and what is not found below its prefix.
+    pub fn on_error(self, answer: impl Fn(&Context, Error) -> Response + Send + Sync + 'static) -> Self {
+        Self { on_error: Some(Arc::new(answer)), ..self }
     }
 
     fn add(mut self, method: Option<Method>, pattern: &str, endpoint: Endpoint) -> Self {
@@ -101,6 +135,11 @@ impl fmt::Debug for Group {
             .field("groups", &self.groups)
             .finish_non_exhaustive()
     }
+}
+
+/// The registry has it; the `http` crate does not name it yet.
+fn query_method() -> Method {
+    Method::from_bytes(b"QUERY").expect("a token")
 }
 
 /// The method as people write it; none is `ANY`.

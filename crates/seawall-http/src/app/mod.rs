@@ -5,7 +5,12 @@
 
 mod build;
 mod chain;
+mod flat;
 mod group;
+mod hosts;
+mod listing;
+mod names;
+mod needs;
 mod router;
 mod shared;
 mod start;
@@ -20,7 +25,7 @@ use seawall_core::metrics::Registry;
 
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::handler::{Endpoint, Handler};
+use crate::handler::Handler;
 use crate::middleware::{Middleware, Step};
 use crate::respond::Response;
 use crate::server::{Server, ServerConfig};
@@ -28,6 +33,9 @@ use crate::service::Service;
 
 pub(crate) use chain::Chain;
 pub use group::Group;
+pub(crate) use hosts::{host_of, subdomain};
+pub use listing::{RouteInfo, Routes};
+pub(crate) use names::Names;
 pub(crate) use router::{LookUp, Router};
 pub(crate) use shared::Shared;
 use shared::SharedParts;
@@ -49,8 +57,9 @@ use start::Starter;
 #[derive(Default)]
 pub struct App {
     root: Group,
+    /// Groups that are bound to a host.
+    hosts: Vec<(String, Group)>,
     pre: Vec<Step>,
-    fallback: Option<Endpoint>,
     shared: SharedParts,
     starters: Vec<Starter>,
     config: ServerConfig,
@@ -92,11 +101,25 @@ impl App {
     pub fn options<M>(self, pattern: &str, handler: impl Handler<M>) -> Self {
         self.route(Method::OPTIONS, pattern, handler)
     }
+    /// Adds a route for QUERY: as safe as GET, with a body that says what is asked for
+    /// ([RFC 10008](https://www.rfc-editor.org/rfc/rfc10008)).
+    pub fn query<M>(self, pattern: &str, handler: impl Handler<M>) -> Self {
+        Self { root: self.root.query(pattern, handler), ..self }
+    }
     /// Adds a route for every method that has no route of its own.
     pub fn any<M>(self, pattern: &str, handler: impl Handler<M>) -> Self {
         Self { root: self.root.any(pattern, handler), ..self }
     }
-    /// Adds a route for any one method. Patterns: `/static`, `/:param`, `/:id<int>` (also `uuid`, `alpha`), and a
+    /// Adds a route for each of these methods.
+    pub fn methods<M>(
+        self,
+        methods: impl IntoIterator<Item = Method>,
+        pattern: &str,
+        handler: impl Handler<M>,
+    ) -> Self {
+        Self { root: self.root.methods(methods, pattern, handler), ..self }
+    }
+    /// Adds a route for any one method, one of your own included. Patterns: `/static`, `/:param`, `/:id<int>` (also `uuid`, `alpha`), and a
     /// final `/*` for the rest of the path.
     pub fn route<M>(self, method: Method, pattern: &str, handler: impl Handler<M>) -> Self {
         Self { root: self.root.route(method, pattern, handler), ..self }
@@ -109,6 +132,14 @@ impl App {
     /// prefix: its middleware is around its routes, and what is not found stays the app's.
     pub fn mount(self, prefix: &str, group: Group) -> Self {
         Self { root: self.root.mount(prefix, group), ..self }
+    }
+    /// Routes for one host, or for what is below one: `api.example.com`, `*.example.com`. A request for such a host
+    /// sees these routes and no others; the app's middleware, fallback and error handler are around them. The exact
+    /// host comes before a star, a longer suffix before a shorter one; case and port do not matter. What the star
+    /// stands for is [`Context::subdomain`].
+    pub fn host(mut self, host: &str, group: Group) -> Self {
+        self.hosts.push((host.to_owned(), group));
+        self
     }
     /// Middleware for every request, those without a route included; the first one is outermost.
     pub fn with<M: 'static>(self, middleware: impl Middleware<M>) -> Self {
@@ -140,7 +171,7 @@ impl App {
 
     /// Who answers where no route matches the path. A path that is known for other methods is still a 405.
     pub fn fallback<M>(self, handler: impl Handler<M>) -> Self {
-        Self { fallback: Some(handler.into_endpoint()), ..self }
+        Self { root: self.root.fallback(handler), ..self }
     }
     /// Gives a domain error its status, in one place, before any middleware sees it. It applies to errors that came
     /// out of a `?`; the first translation that knows the type counts.
@@ -170,6 +201,11 @@ impl App {
     /// Limits and timeouts of the server, in place of the defaults.
     pub fn config(self, config: ServerConfig) -> Self {
         Self { config, ..self }
+    }
+
+    /// The routes so far, in the order of registration; `println!("{}", app.routes())` shows them as a table.
+    pub fn routes(&self) -> Routes {
+        Routes::of(self)
     }
 
     /// Compiles the chains, checks all that can be checked before the first request, and runs what

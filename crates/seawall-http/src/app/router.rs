@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
+use super::hosts::Hosts;
 use super::{Chain, Shared};
 use crate::context::{Context, Matched};
 use crate::error::Result;
@@ -12,12 +13,31 @@ use crate::middleware::Next;
 use crate::respond::Response;
 use crate::router::{Found, Params, Tree};
 
-/// All chains, and the tree that finds them.
+/// All chains, and the trees that find them.
 pub(crate) struct Router {
     /// Read only, hence shared by all workers.
-    pub(crate) tree: Arc<Tree>,
-    pub(crate) routes: Vec<Arc<Chain>>,
-    pub(crate) scopes: Vec<Arc<Chain>>,
+    pub(super) trees: Arc<Trees>,
+    pub(super) routes: Vec<Arc<Chain>>,
+    pub(super) scopes: Vec<Arc<Chain>>,
+}
+
+/// One tree per host that has routes of its own, and that of all others. Their numbers are those of [`Router`].
+#[derive(Debug)]
+pub(super) struct Trees {
+    pub(super) hosts: Hosts,
+    pub(super) any_host: Tree,
+}
+
+impl Default for Trees {
+    fn default() -> Self {
+        Self { hosts: Hosts::default(), any_host: Tree::new() }
+    }
+}
+
+impl Trees {
+    fn of(&self, c: &Context) -> &Tree {
+        self.hosts.find(c).unwrap_or(&self.any_host)
+    }
 }
 
 impl Router {
@@ -25,7 +45,7 @@ impl Router {
     pub(crate) fn replicate(&self, shared: &Arc<Shared>) -> Arc<Self> {
         let own = |chain: &Arc<Chain>| chain.replicate(shared, None);
         Arc::new(Self {
-            tree: Arc::clone(&self.tree),
+            trees: Arc::clone(&self.trees),
             routes: self.routes.iter().map(own).collect(),
             scopes: self.scopes.iter().map(own).collect(),
         })
@@ -42,21 +62,22 @@ impl Router {
     }
 
     fn find(&self, c: &Context) -> &Arc<Chain> {
-        let (chain, params) = match self.tree.find(c.method(), c.path()) {
+        let tree = self.trees.of(c);
+        let (chain, params) = match tree.find(c.method(), c.path()) {
             Found::Route(route, params) => (&self.routes[route], params),
             Found::Methods(allow) => {
                 c.set_other_methods(allow);
-                (self.scope(c), Params::default())
+                (self.scope(tree, c), Params::default())
             }
-            Found::Nothing => (self.scope(c), Params::default()),
+            Found::Nothing => (self.scope(tree, c), Params::default()),
         };
         c.set_matched(Matched { chain: Arc::clone(chain), params });
         chain
     }
 
     /// The group that answers for a path without a route.
-    fn scope(&self, c: &Context) -> &Arc<Chain> {
-        let scope = self.tree.scope(c.path()).expect("the outermost group answers for every path");
+    fn scope(&self, tree: &Tree, c: &Context) -> &Arc<Chain> {
+        let scope = tree.scope(c.path()).expect("the outermost group answers for every path");
         &self.scopes[scope]
     }
 }

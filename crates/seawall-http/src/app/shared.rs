@@ -7,12 +7,13 @@ use std::sync::Arc;
 use seawall_core::Class;
 use seawall_core::metrics::Registry;
 
+use super::Names;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::respond::Response;
 
 type Translate = dyn Fn(&Error) -> Option<Error> + Send + Sync;
-type OnError = dyn Fn(&Context, Error) -> Response + Send + Sync;
+pub(crate) type OnError = dyn Fn(&Context, Error) -> Response + Send + Sync;
 /// An `Arc<Arc<T>>`: the outer count belongs to one worker.
 type AnyState = Box<dyn Any + Send + Sync>;
 
@@ -24,6 +25,7 @@ pub(crate) struct SharedParts {
     pub(super) on_error: Option<Arc<OnError>>,
     pub(super) registry: Registry,
     pub(super) body_limit: usize,
+    pub(super) names: Arc<Names>,
 }
 
 impl SharedParts {
@@ -55,6 +57,10 @@ impl Shared {
         self.parts.share()
     }
 
+    pub(crate) fn names(&self) -> &Names {
+        &self.parts.names
+    }
+
     pub(crate) fn registry(&self) -> &Registry {
         &self.parts.registry
     }
@@ -84,7 +90,8 @@ impl Shared {
             let (status, request_id) = (error.status().as_u16(), c.request_id());
             tracing::error!(status, route = c.route(), request_id, ?error, "request failed");
         }
-        let Some(on_error) = &self.parts.on_error else { return error.response() };
+        let of_group = c.matched().and_then(|matched| matched.chain.on_error());
+        let Some(on_error) = of_group.or(self.parts.on_error.as_deref()) else { return error.response() };
         // Its panic would otherwise cut the connection, the one thing that on_error is there to prevent.
         std::panic::catch_unwind(AssertUnwindSafe(|| on_error(c, error))).unwrap_or_else(|_| {
             tracing::error!(route = c.route(), "on_error panicked");

@@ -5,6 +5,7 @@
 
 mod answers;
 mod input;
+mod routes;
 
 use std::any::Any;
 use std::fmt;

@@ -10,6 +10,7 @@ mod pattern;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod url;
 
 pub(crate) use pattern::Pattern;
 pub(crate) use tree::{Found, Tree};

@@ -1,0 +1,87 @@
+//! The list of an app's routes: for people at start, for tools, and for tests that guard a public API.
+
+use std::fmt;
+use std::ops::Deref;
+
+use serde::Serialize;
+
+use super::flat::joined;
+use super::group::{Route, method_name};
+use super::{App, Group};
+
+/// One route, as it was registered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct RouteInfo {
+    /// The method; `ANY` for one that takes all that no other route names.
+    pub method: String,
+    /// The host that it is bound to; `None` for all hosts that have no routes of their own.
+    pub host: Option<String>,
+    /// The whole pattern, prefixes of groups included.
+    pub pattern: String,
+    /// What [`RouteOptions::name`](crate::RouteOptions::name) called it.
+    pub name: Option<String>,
+    /// The path of its handler, as the compiler writes it.
+    pub handler: &'static str,
+    /// How many middleware stand around it: the app's, its groups', its own.
+    pub middleware: usize,
+}
+
+/// The routes of an app in the order of registration. Displayed, they are a table, sorted by host and pattern.
+#[derive(Debug, Clone, Serialize)]
+#[serde(transparent)]
+pub struct Routes(Vec<RouteInfo>);
+
+impl Routes {
+    pub(super) fn of(app: &App) -> Self {
+        let mut routes = Vec::new();
+        collect(&mut routes, None, "", 0, &app.root);
+        for (host, group) in &app.hosts {
+            collect(&mut routes, Some(host), "", app.root.steps.len(), group);
+        }
+        Self(routes)
+    }
+}
+
+fn collect(routes: &mut Vec<RouteInfo>, host: Option<&str>, prefix: &str, outer: usize, group: &Group) {
+    let outer = outer + group.steps.len();
+    routes.extend(group.routes.iter().map(|Route { method, pattern, endpoint }| RouteInfo {
+        method: method_name(method.as_ref()).to_owned(),
+        host: host.map(str::to_owned),
+        pattern: joined(prefix, pattern),
+        name: endpoint.name.as_deref().map(str::to_owned),
+        handler: endpoint.handler.name(),
+        middleware: outer + endpoint.steps.len(),
+    }));
+    for (inner, group) in &group.groups {
+        let inner = if inner == "/" { "" } else { inner };
+        collect(routes, host, &format!("{prefix}{inner}"), outer, group);
+    }
+}
+
+impl Deref for Routes {
+    type Target = [RouteInfo];
+    fn deref(&self) -> &[RouteInfo] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Routes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut routes: Vec<_> = self.0.iter().collect();
+        routes.sort_by_key(|route| (&route.host, &route.pattern));
+        let place =
+            |route: &RouteInfo| format!("{}{}", route.host.as_deref().unwrap_or_default(), route.pattern);
+        let width = |cell: &dyn Fn(&RouteInfo) -> usize| routes.iter().map(|route| cell(route)).max();
+        let methods = width(&|route| route.method.len()).unwrap_or(0);
+        let places = width(&|route| place(route).chars().count()).unwrap_or(0);
+        for route in routes {
+            write!(f, "{:<methods$}  {:<places$}  {}", route.method, place(route), route.handler)?;
+            if let Some(name) = &route.name {
+                write!(f, " ({name})")?;
+            }
+            writeln!(f)?;
+        }
+        Ok(())
+    }
+}
