@@ -19,6 +19,7 @@ mod respond;
 mod router;
 mod server;
 mod service;
+mod swap;
 pub mod testing;
 mod values;
 
@@ -32,3 +33,4 @@ pub use middleware::{Middleware, Next, after, around, before};
 pub use respond::{BodyWriter, Html, IntoError, IntoResponse, Redirect, Response};
 pub use server::{Server, ServerConfig, ShutdownHandle};
 pub use service::Service;
+pub use swap::Swap;

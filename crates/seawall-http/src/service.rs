@@ -18,12 +18,18 @@ use crate::context::{Arrival, Context};
 use crate::error::{Error, Result};
 use crate::middleware::Next;
 use crate::respond::Response;
+use crate::swap::{Slot, Swap};
 
 /// A checked app, ready to serve. Cloning gives another handle to the same one.
 #[derive(Clone)]
-pub struct Service(Arc<Inner>);
+pub struct Service {
+    inner: Arc<Inner>,
+    /// Where this worker finds what came in place of `inner`, if that may happen.
+    slot: Option<Arc<Slot>>,
+}
 
-struct Inner {
+/// What a request needs of its app, all of it from the same build.
+pub(crate) struct Inner {
     router: Arc<Router>,
     pre: Option<Arc<Chain>>,
     shared: Arc<Shared>,
@@ -38,7 +44,17 @@ impl Service {
         shared: Arc<Shared>,
         background: Option<Background>,
     ) -> Self {
-        Self(Arc::new(Inner { router, pre, shared, background: background.map(Arc::new) }))
+        let inner = Inner { router, pre, shared, background: background.map(Arc::new) };
+        Self { inner: Arc::new(inner), slot: None }
+    }
+
+    /// The same service, whose routes `swap` may replace.
+    pub(crate) fn swapped_by(self, swap: &Swap) -> Self {
+        let slot = Some(swap.slot(&self.inner));
+        Self { slot, ..self }
+    }
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
+        &self.inner
     }
 
     /// Answers a request. Failures and panics are answers by then.
@@ -50,17 +66,14 @@ impl Service {
     }
 
     pub(crate) async fn respond(&self, request: http::Request<Body>, arrival: Arrival) -> Response {
-        let c = Context::new(request, arrival, Arc::clone(&self.0.shared));
-        let answer = AssertUnwindSafe(self.run(c.clone())).catch_unwind().await;
+        let swapped = self.slot.as_ref().map(|slot| slot.load());
+        let inner = swapped.as_ref().unwrap_or(&self.inner);
+        let c = Context::new(request, arrival, Arc::clone(&inner.shared));
+        let answer = AssertUnwindSafe(inner.run(c.clone())).catch_unwind().await;
         let answer = answer.unwrap_or_else(|panic| Err(panicked(&*panic)));
-        let response = answer.unwrap_or_else(|error| self.0.shared.answer(&c, error));
+        let response = answer.unwrap_or_else(|error| inner.shared.answer(&c, error));
         let response = if c.method() == Method::HEAD { response.without_body() } else { response };
         self.measure(c, response)
-    }
-
-    async fn run(&self, c: Context) -> Result<Response> {
-        let Some(pre) = &self.0.pre else { return self.0.router.run(c).await };
-        Next::new(Arc::clone(pre)).run(c).await
     }
 
     /// Counts the request, when its body ends.
@@ -73,23 +86,44 @@ impl Service {
     /// same few cache lines, those of its chain and of what all requests share.
     #[must_use]
     pub fn replicate(&self) -> Self {
-        let Inner { router, pre, shared, background } = &*self.0;
-        let shared = shared.replicate();
-        let router = router.replicate(&shared);
-        let look_up = || Some(Arc::new(LookUp(Arc::clone(&router))) as _);
-        let pre = pre.as_ref().map(|pre| pre.replicate(&shared, look_up()));
-        Self(Arc::new(Inner { router, pre, shared, background: background.clone() }))
+        match &self.slot {
+            None => Self { inner: self.inner.replicate(), slot: None },
+            Some(slot) => {
+                let (inner, slot) = slot.replicate();
+                Self { inner, slot: Some(slot) }
+            }
+        }
     }
 
     /// The registry that its metrics are in.
     pub fn metrics(&self) -> &Registry {
-        self.0.shared.registry()
+        self.inner.shared.registry()
     }
 }
 
 impl fmt::Debug for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Service").field("routes", &self.0.router.len()).finish_non_exhaustive()
+        f.debug_struct("Service").field("routes", &self.inner.router.len()).finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    async fn run(&self, c: Context) -> Result<Response> {
+        let Some(pre) = &self.pre else { return self.router.run(c).await };
+        Next::new(Arc::clone(pre)).run(c).await
+    }
+
+    pub(crate) fn replicate(&self) -> Arc<Self> {
+        let Self { router, pre, shared, background } = self;
+        let shared = shared.replicate();
+        let router = router.replicate(&shared);
+        let look_up = || Some(Arc::new(LookUp(Arc::clone(&router))) as _);
+        let pre = pre.as_ref().map(|pre| pre.replicate(&shared, look_up()));
+        Arc::new(Self { router, pre, shared, background: background.clone() })
+    }
+
+    pub(crate) fn registry(&self) -> &Registry {
+        self.shared.registry()
     }
 }
 

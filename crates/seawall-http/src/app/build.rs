@@ -32,5 +32,6 @@ pub(super) fn build(mut app: App) -> Result<(Service, ServerConfig)> {
     });
     let pre = (!app.pre.is_empty())
         .then(|| Part::pre(&app.pre, Arc::new(LookUp(Arc::clone(&router)))).compile(&shared));
-    Ok((Service::new(router, pre, shared, background), app.config))
+    let service = Service::new(router, pre, shared, background);
+    Ok((app.swap.iter().fold(service, Service::swapped_by), app.config))
 }

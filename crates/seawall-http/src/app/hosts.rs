@@ -54,8 +54,9 @@ impl Hosts {
         if let Some(at) = self.exact.get(&*host) {
             return Some(*at);
         }
-        let behind_dots = host.match_indices('.').filter(|(at, _)| *at > 0).map(|(at, _)| &host[at + 1..]);
-        behind_dots.filter_map(|suffix| self.suffixes.get(suffix)).next().copied()
+        let mut behind_dots =
+            host.match_indices('.').filter(|(at, _)| *at > 0).map(|(at, _)| &host[at + 1..]);
+        behind_dots.find_map(|suffix| self.suffixes.get(suffix)).copied()
     }
 }
 

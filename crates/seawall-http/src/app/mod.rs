@@ -30,6 +30,7 @@ use crate::middleware::{Middleware, Step};
 use crate::respond::Response;
 use crate::server::{Server, ServerConfig};
 use crate::service::Service;
+use crate::swap::Swap;
 
 pub(crate) use chain::Chain;
 pub use group::Group;
@@ -62,6 +63,7 @@ pub struct App {
     pre: Vec<Step>,
     shared: SharedParts,
     starters: Vec<Starter>,
+    swap: Option<Swap>,
     config: ServerConfig,
 }
 
@@ -187,6 +189,21 @@ impl App {
     pub fn on_error(mut self, answer: impl Fn(&Context, Error) -> Response + Send + Sync + 'static) -> Self {
         self.shared.on_error = Some(Arc::new(answer));
         self
+    }
+
+    /// The same app, and a handle that puts another one in its place while the server runs.
+    ///
+    /// ```
+    /// use seawall_http::App;
+    ///
+    /// let (app, live) = App::new().get("/", async || "first").swappable();
+    /// let service = app.build()?; // or `run`
+    /// live.swap(App::new().get("/", async || "second"))?;
+    /// # Ok::<(), seawall_http::Error>(())
+    /// ```
+    pub fn swappable(mut self) -> (Self, Swap) {
+        let swap = self.swap.get_or_insert_default().clone();
+        (self, swap)
     }
 
     /// Where the app's metrics are registered; by default a registry of its own, see [`App::metrics`].

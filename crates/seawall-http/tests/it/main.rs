@@ -19,6 +19,7 @@ mod named;
 mod routing;
 mod server;
 mod start;
+mod swap;
 
 use seawall_http::App;
 use seawall_http::testing::{TestClient, TestResponse};
