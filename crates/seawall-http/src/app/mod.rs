@@ -18,6 +18,7 @@ mod start;
 use std::any::{Any, TypeId};
 use std::error;
 use std::fmt;
+use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
 
 use http::Method;
@@ -64,6 +65,7 @@ pub struct App {
     shared: SharedParts,
     starters: Vec<Starter>,
     swap: Option<Swap>,
+    show_routes: Option<bool>,
     config: ServerConfig,
 }
 
@@ -225,6 +227,12 @@ impl App {
         Routes::of(self)
     }
 
+    /// Whether [`App::run`] shows the routes on standard error before it serves, as [`App::routes`] displays them.
+    /// Default: where that is a terminal.
+    pub fn show_routes(self, show: bool) -> Self {
+        Self { show_routes: Some(show), ..self }
+    }
+
     /// Compiles the chains, checks all that can be checked before the first request, and runs what
     /// [`App::on_start`] was given.
     ///
@@ -242,12 +250,20 @@ impl App {
         let (service, config) = build::build(self)?;
         Server::bind(service, config, addr)
     }
-    /// Serves on `addr` until SIGTERM or SIGINT: one runtime per core, then a drain.
+    /// Serves on `addr` until SIGTERM or SIGINT: one runtime per core, then a drain. Where a person is looking, that is
+    /// where standard error is a terminal, it first shows the routes there; see [`App::show_routes`].
     ///
     /// # Errors
     /// As [`App::bind`], and if a worker fails.
     pub fn run(self, addr: &str) -> Result<()> {
-        self.bind(addr)?.run()
+        let wanted = self.show_routes.unwrap_or_else(|| std::io::stderr().is_terminal());
+        let table = wanted.then(|| self.routes().to_string());
+        let server = self.bind(addr)?;
+        if let Some(table) = table {
+            // Whoever closed standard error does not want to read it.
+            let _ = write!(std::io::stderr(), "{table}listening on http://{}\n", server.local_addr());
+        }
+        server.run()
     }
     /// Serves inside the tokio runtime that polls the future, until the future is dropped (which cuts all
     /// connections) or SIGTERM or SIGINT comes (which drains).
