@@ -1,0 +1,15 @@
+//! The guide's chapters, so that their snippets compile and run with the doctests. The programs beside this file are
+//! the examples.
+
+/// One empty item per chapter, which carries the chapter as its documentation.
+macro_rules! chapters {
+    ($($name:ident $file:literal)*) => {
+        $(#[doc = include_str!(concat!("../guide/src/", $file))]
+        pub mod $name {})*
+    };
+}
+
+chapters! {
+    first_service "first-service.md"
+    routing "routing.md"
+}
