@@ -1,43 +1,13 @@
 //! `seawall load` as a user runs it: the built program against a small server, its text, its JSON, its exit codes.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::io::{Read, Write};
+mod load_support;
+
+use std::io::Read;
 use std::net::TcpListener;
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
-use serde_json::Value;
-
-/// A server on a free port that answers every request with `answer`; lives as long as the test's process.
-fn serve(answer: &'static str) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            std::thread::spawn(move || {
-                let mut buffer = [0; 4096];
-                while let Ok(1..) = stream.read(&mut buffer) {
-                    let _ = stream.write_all(answer.as_bytes());
-                }
-            });
-        }
-    });
-    url
-}
-
-const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-
-fn load(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_seawall")).arg("load").args(arguments).output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-fn json(path: &Path) -> Value {
-    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
-}
+use load_support::{OK, check_refused, json, load, serve, text};
 
 #[test]
 fn a_run_prints_its_report_and_writes_its_json() {
@@ -95,19 +65,12 @@ fn nobody_listening_fails_at_once_with_advice_and_json() {
 
 #[test]
 fn wrong_arguments_are_2_and_say_what_is_allowed() {
-    for (arguments, part) in [
-        (vec!["https://example/"], "no TLS yet"),
-        (vec!["http://h/", "-c", "0"], "`load.connections` is 0, but must be 1 to"),
-        (vec!["http://h/", "-d", "soon"], "500ms, 10s"),
-        (vec!["http://h/", "--max-conns", "9"], "--rate"),
-        (vec!["http://h/", "-H", "no colon"], "Name: value"),
-        (vec![], "Usage"),
-    ] {
-        let output = load(&arguments);
-        let err = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {err}");
-        assert!(err.contains(part), "{arguments:?}: {err}");
-    }
+    check_refused(&["https://example/"], "no TLS yet");
+    check_refused(&["http://h/", "-c", "0"], "`load.connections` is 0, but must be 1 to");
+    check_refused(&["http://h/", "-d", "soon"], "500ms, 10s");
+    check_refused(&["http://h/", "--max-conns", "9"], "--rate");
+    check_refused(&["http://h/", "-H", "no colon"], "Name: value");
+    check_refused(&[], "Usage");
 }
 
 #[test]

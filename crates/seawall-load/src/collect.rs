@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use crate::engine::Message;
 use crate::error::ErrorClass;
 use crate::report::{Mode, Second, micros};
+use crate::schedule::Pace;
 use crate::validity::{ACCEPTED_LAG_OF_USERS_US, ACCEPTED_LAG_US, SelfCheck};
 use crate::warmup::{Glimpse, is_steady};
 use crate::window::{Counts, WINDOW_NS, Window};
@@ -24,6 +25,8 @@ pub(crate) struct Totals {
     pub(crate) threads: Vec<ThreadTotals>,
     pub(crate) series: Vec<Second>,
     pub(crate) backlog: u64,
+    /// Requests that were due in the measurement; `None` if nothing is due by the clock.
+    pub(crate) due: Option<f64>,
     /// Where the warm-up ended; `None` if it never did.
     pub(crate) warm_end_ns: Option<u64>,
     pub(crate) warmup_unsteady: bool,
@@ -49,6 +52,12 @@ impl Totals {
         self.warm_end_ns.unwrap_or(self.end_ns) as f64 / 1e9
     }
 
+    /// The smallest measured latency that is only a lower bound.
+    pub(crate) fn censored_from_us(&self) -> Option<f64> {
+        let of = |window: &Window| (window.counts.censored > 0).then_some(window.censored_from_ns);
+        of(&self.measured).into_iter().chain(of(&self.drained)).min().map(micros)
+    }
+
     /// Measured errors and those of the end.
     pub(crate) fn errors(&self, class: ErrorClass) -> u64 {
         self.measured.counts.errors[class as usize] + self.drained.counts.errors[class as usize]
@@ -64,6 +73,7 @@ impl Totals {
             offered_rps,
             sent_rps,
             backlog: self.backlog,
+            shed: counts.shed,
             waited_share: share(counts.waited, counts.sent),
             cpu_shares: self.threads.iter().map(|t| share(t.cpu_ns, t.wall_ns)).collect(),
             run_delay_shares: self.threads.iter().map(|t| share(t.run_delay_ns, t.wall_ns)).collect(),
@@ -93,6 +103,7 @@ pub(crate) struct Collector {
     /// How many windows each thread delivered; `None` once it is done.
     delivered: Vec<Option<usize>>,
     row: Option<Window>,
+    pace: Pace,
     glimpses: Vec<Glimpse>,
 }
 
@@ -101,7 +112,7 @@ const GLIMPSES: usize = 16;
 
 impl Collector {
     /// For so many threads. `warm_end_ns` is when the warm-up ends, if that is known.
-    pub(crate) fn new(threads: usize, warm_end_ns: Option<u64>) -> Self {
+    pub(crate) fn new(threads: usize, warm_end_ns: Option<u64>, pace: Pace) -> Self {
         let totals =
             Totals { warm_end_ns, threads: vec![ThreadTotals::default(); threads], ..Totals::default() };
         Self {
@@ -110,6 +121,7 @@ impl Collector {
             first: 0,
             delivered: vec![Some(0); threads],
             row: None,
+            pace,
             glimpses: Vec::new(),
         }
     }
@@ -169,6 +181,8 @@ impl Collector {
         }
         self.finish_row();
         self.totals.interrupted = interrupted;
+        let warm_end = self.totals.warm_end_ns.unwrap_or(self.totals.end_ns);
+        self.totals.due = self.pace.due_between(warm_end, self.totals.end_ns, self.totals.threads.len());
         self.totals
     }
 
@@ -230,6 +244,11 @@ impl Collector {
             seconds,
             warmup: !self.is_measured(&row),
             rps: row.counts.answered as f64 / seconds,
+            offered_rps: self
+                .pace
+                .expected_between(row.start_ns, row.end_ns)
+                .unwrap_or(row.counts.sent as f64)
+                / seconds,
             sent_rps: row.counts.sent as f64 / seconds,
             p50: micros(row.latency.quantile(0.5)),
             p99: micros(row.latency.quantile(0.99)),

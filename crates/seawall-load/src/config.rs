@@ -8,7 +8,7 @@ use std::time::Duration;
 use seawall_core::ConfigError;
 
 use crate::request::Request;
-use crate::schedule::Pace;
+use crate::schedule::{Arrivals, Pace, Profile, Stage};
 use crate::target::Target;
 
 /// Most connections of one run: each needs a file descriptor, and towards one address a client port.
@@ -19,13 +19,18 @@ pub const MAX_THREADS: usize = 256;
 pub const MAX_DURATION: Duration = Duration::from_secs(24 * 3600);
 /// Highest rate in requests per second.
 pub const MAX_RATE: f64 = 10_000_000.0;
+/// Most stages of an open loop.
+pub const MAX_STAGES: usize = 1_000;
+/// Most given times of an open loop.
+pub const MAX_TIMES: usize = 10_000_000;
 
 /// How long the target may warm up before anything is measured. What is sent then is in
 /// [`Report::sent_total`](crate::Report::sent_total) and, flagged, in the series; in no other number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WarmUp {
     /// Until throughput and median have been steady for a moment, at least 1 s, at most half of the measurement (but
-    /// 1 s to 10 s).
+    /// 1 s to 10 s). None where nothing becomes steady or nothing may be sent twice: stages, given times, and a given
+    /// number of requests.
     Auto,
     /// Exactly this long; zero measures from the first request.
     Fixed(Duration),
@@ -40,11 +45,23 @@ pub struct LoadConfig {
     pub connections: usize,
     /// Generator threads, among which connections and rate are divided. Default 1. Never more than connections.
     pub threads: usize,
-    /// How long is measured; the warm-up comes before. Default 10 s.
+    /// How long is measured; the warm-up comes before. Default 10 s. Stages and given times bring their own.
     pub duration: Duration,
+    /// So many requests are sent in all, or fewer if the duration is over before. Default: no limit.
+    pub requests: Option<u64>,
     /// `None` (default) is a closed loop. `Some(rate)` is an open loop: so many requests per second are due, however
     /// slow the answers are.
     pub rate: Option<f64>,
+    /// Instead of `rate`: an open loop whose rate changes. A given warm-up comes before, at the first stage's rate.
+    /// Default none.
+    pub stages: Vec<Stage>,
+    /// Instead of `rate`: an open loop with a request at each of these times after the start. Default none.
+    pub times: Vec<Duration>,
+    /// How the requests of `rate` and `stages` lie in time. Default evenly.
+    pub arrivals: Arrivals,
+    /// Open loop only: a request that was due so long ago and still has no connection is given up and counted as
+    /// `deadline_shed`. Default: it waits until the end of the run.
+    pub deadline: Option<Duration>,
     /// Open loop only: when a request is due and no connection is free, more are opened, up to this many. Default:
     /// as many as `connections`, so none.
     pub max_conns: Option<usize>,
@@ -74,7 +91,12 @@ impl Default for LoadConfig {
             connections: 64,
             threads: 1,
             duration: Duration::from_secs(10),
+            requests: None,
             rate: None,
+            stages: Vec::new(),
+            times: Vec::new(),
+            arrivals: Arrivals::Even,
+            deadline: None,
             max_conns: None,
             method: "GET".to_owned(),
             headers: Vec::new(),
@@ -95,6 +117,8 @@ pub(crate) struct Checked {
     pub(crate) request: Vec<u8>,
     pub(crate) head_only: bool,
     pub(crate) pace: Pace,
+    pub(crate) requests: Option<u64>,
+    pub(crate) deadline: Option<Duration>,
     pub(crate) connections: usize,
     pub(crate) max_conns: usize,
     pub(crate) threads: usize,
@@ -115,38 +139,38 @@ impl Checked {
             headers: &config.headers,
             body: &config.body,
         };
-        let pace = match config.rate {
-            None => Pace::Closed,
-            Some(rate) if rate > 0.0 && rate <= MAX_RATE => Pace::Constant { rate },
-            Some(rate) => {
-                return Err(ConfigError::new(
-                    "load.rate",
-                    rate,
-                    format!("above 0, at most {MAX_RATE} per second"),
-                ));
-            }
-        };
+        let Timing { pace, warmup, duration } = Timing::new(config)?;
+        let open = !matches!(pace, Pace::Closed);
         let connections = in_range("load.connections", config.connections, MAX_CONNECTIONS)?;
         let max_conns = config.max_conns.unwrap_or(connections);
         if max_conns < connections || max_conns > MAX_CONNECTIONS {
             let allowed = format!("{connections} (the connections) to {MAX_CONNECTIONS}");
             return Err(ConfigError::new("load.max_conns", max_conns, allowed));
         }
-        if let WarmUp::Fixed(warmup) = config.warmup {
-            duration("load.warmup", warmup, Duration::ZERO)?;
+        if config.requests == Some(0) {
+            return Err(ConfigError::new("load.requests", 0, "at least 1"));
+        }
+        if let Some(deadline) = config.deadline {
+            in_time("load.deadline", deadline, Duration::from_millis(1))?;
+            if !open {
+                let allowed = "left out in a closed loop: nothing is due there before it can be sent";
+                return Err(ConfigError::new("load.deadline", format!("{deadline:?}"), allowed));
+            }
         }
         Ok(Self {
             request: request.render(&target.host)?,
             head_only: config.method == "HEAD",
             target,
             pace,
+            requests: config.requests,
+            deadline: config.deadline,
             connections,
-            max_conns: if pace == Pace::Closed { connections } else { max_conns },
+            max_conns: if open { max_conns } else { connections },
             threads: in_range("load.threads", config.threads, MAX_THREADS)?.min(connections),
-            duration: duration("load.duration", config.duration, Duration::from_millis(1))?,
-            warmup: config.warmup,
-            timeout: duration("load.timeout", config.timeout, Duration::from_millis(1))?,
-            connect_timeout: duration(
+            duration,
+            warmup,
+            timeout: in_time("load.timeout", config.timeout, Duration::from_millis(1))?,
+            connect_timeout: in_time(
                 "load.connect_timeout",
                 config.connect_timeout,
                 Duration::from_millis(1),
@@ -157,6 +181,96 @@ impl Checked {
     }
 }
 
+/// When what is sent, and how long.
+struct Timing {
+    pace: Pace,
+    warmup: WarmUp,
+    duration: Duration,
+}
+
+impl Timing {
+    fn new(config: &LoadConfig) -> Result<Self, ConfigError> {
+        if let WarmUp::Fixed(warmup) = config.warmup {
+            in_time("load.warmup", warmup, Duration::ZERO)?;
+        }
+        let given =
+            [config.rate.is_some(), !config.stages.is_empty(), !config.times.is_empty()].map(usize::from);
+        if given.iter().sum::<usize>() > 1 {
+            return Err(ConfigError::new("load.rate", "given twice", "one of rate, stages and times"));
+        }
+        if !config.times.is_empty() {
+            return Self::of_times(config);
+        }
+        if !config.stages.is_empty() {
+            return Self::of_stages(config);
+        }
+        let pace = match config.rate {
+            None => Pace::Closed,
+            Some(rate) => {
+                let rate = rate_in_range("load.rate", rate, f64::MIN_POSITIVE)?;
+                Pace::Rate(Arc::new(Profile::constant(rate)), config.arrivals)
+            }
+        };
+        let warmup = match config.warmup {
+            WarmUp::Auto if config.requests.is_some() => WarmUp::Fixed(Duration::ZERO),
+            warmup => warmup,
+        };
+        let duration = in_time("load.duration", config.duration, Duration::from_millis(1))?;
+        Ok(Self { pace, warmup, duration })
+    }
+
+    /// What rises and falls never looks steady, so an automatic warm-up is none. A given one comes first, at the rate
+    /// of the first stage.
+    fn of_stages(config: &LoadConfig) -> Result<Self, ConfigError> {
+        in_range("load.stages", config.stages.len(), MAX_STAGES)?;
+        for stage in &config.stages {
+            in_time("load.stages", stage.duration, Duration::from_millis(1))?;
+            rate_in_range("load.stages", stage.from, 0.0)?;
+            rate_in_range("load.stages", stage.to, 0.0)?;
+        }
+        if config.stages.iter().all(|stage| stage.from + stage.to == 0.0) {
+            return Err(ConfigError::new("load.stages", "0 throughout", "above 0 in one stage at least"));
+        }
+        let warmup = match config.warmup {
+            WarmUp::Auto => Duration::ZERO,
+            WarmUp::Fixed(warmup) => warmup,
+        };
+        let mut stages = vec![Stage::constant(warmup, config.stages[0].from)];
+        stages.extend(&config.stages);
+        let duration = config.stages.iter().map(|stage| stage.duration).sum();
+        Ok(Self {
+            pace: Pace::Rate(Arc::new(Profile::of_stages(&stages)), config.arrivals),
+            warmup: WarmUp::Fixed(warmup),
+            duration: in_time("load.stages", duration, Duration::from_millis(1))?,
+        })
+    }
+
+    fn of_times(config: &LoadConfig) -> Result<Self, ConfigError> {
+        in_range("load.times", config.times.len(), MAX_TIMES)?;
+        if matches!(config.warmup, WarmUp::Fixed(warmup) if !warmup.is_zero()) {
+            let allowed = "0 with given times: what is replayed is measured from its first request";
+            return Err(ConfigError::new("load.warmup", format!("{:?}", config.warmup), allowed));
+        }
+        let mut times: Vec<u64> = config.times.iter().map(|time| time.as_nanos() as u64).collect();
+        times.sort_unstable();
+        // The last request is due within the run.
+        let last = Duration::from_nanos(times.last().copied().unwrap_or_default()) + Duration::from_millis(1);
+        Ok(Self {
+            pace: Pace::Times(times.into()),
+            warmup: WarmUp::Fixed(Duration::ZERO),
+            duration: in_time("load.times", last, Duration::from_millis(1))?,
+        })
+    }
+}
+
+fn rate_in_range(field: &'static str, rate: f64, min: f64) -> Result<f64, ConfigError> {
+    if (min..=MAX_RATE).contains(&rate) {
+        return Ok(rate);
+    }
+    let least = if min > 0.0 { "above 0" } else { "0 or more" };
+    Err(ConfigError::new(field, rate, format!("{least}, at most {MAX_RATE} per second")))
+}
+
 pub(crate) fn in_range(field: &'static str, value: usize, max: usize) -> Result<usize, ConfigError> {
     if (1..=max).contains(&value) {
         Ok(value)
@@ -165,7 +279,7 @@ pub(crate) fn in_range(field: &'static str, value: usize, max: usize) -> Result<
     }
 }
 
-pub(crate) fn duration(field: &'static str, value: Duration, min: Duration) -> Result<Duration, ConfigError> {
+pub(crate) fn in_time(field: &'static str, value: Duration, min: Duration) -> Result<Duration, ConfigError> {
     if (min..=MAX_DURATION).contains(&value) {
         return Ok(value);
     }
@@ -216,6 +330,43 @@ mod tests {
             "`load.rate` is 0, but must be above 0, at most 10000000 per second",
         );
         assert!(Checked::new(&LoadConfig { rate: Some(f64::NAN), ..config() }).is_err());
+    }
+
+    #[test]
+    fn stages_bring_their_duration_and_no_automatic_warm_up() {
+        let second = Duration::from_secs(1);
+        let stages = vec![Stage::constant(second, 10.0), Stage { duration: second, from: 10.0, to: 0.0 }];
+        let checked = Checked::new(&LoadConfig { stages: stages.clone(), ..config() }).unwrap();
+        assert_eq!((checked.duration, checked.warmup), (2 * second, WarmUp::Fixed(Duration::ZERO)));
+        let warmup = WarmUp::Fixed(3 * second);
+        let warm = Checked::new(&LoadConfig { stages, warmup, ..config() }).unwrap();
+        assert_eq!(warm.duration, 2 * second);
+        // Three seconds at 10 before the stages.
+        assert_eq!(warm.pace.expected_between(0, 4_000_000_000), Some(40.0));
+    }
+
+    #[test]
+    fn stages_without_any_request_are_refused() {
+        let stages = vec![Stage::constant(Duration::from_secs(1), 0.0)];
+        let expected = "`load.stages` is 0 throughout, but must be above 0 in one stage at least";
+        check(&LoadConfig { stages, ..config() }, expected);
+        let stages = vec![Stage::constant(Duration::from_secs(1), -5.0)];
+        let expected = "`load.stages` is -5, but must be 0 or more, at most 10000000 per second";
+        check(&LoadConfig { stages, ..config() }, expected);
+    }
+
+    #[test]
+    fn a_run_has_one_pace() {
+        let times = vec![Duration::ZERO];
+        let expected = "`load.rate` is given twice, but must be one of rate, stages and times";
+        check(&LoadConfig { rate: Some(1.0), times, ..config() }, expected);
+    }
+
+    #[test]
+    fn a_deadline_needs_something_due() {
+        let error =
+            Checked::new(&LoadConfig { deadline: Some(Duration::from_secs(1)), ..config() }).unwrap_err();
+        assert!(error.to_string().contains("left out in a closed loop"), "{error}");
     }
 
     #[test]

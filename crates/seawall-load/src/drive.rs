@@ -14,6 +14,7 @@ use crate::config::WarmUp;
 use crate::engine::work::Work;
 use crate::engine::{Engine, EngineConfig, Message, Shared};
 use crate::error::LoadError;
+use crate::schedule::Pace;
 use crate::sys;
 use crate::window::WINDOW_NS;
 
@@ -34,6 +35,8 @@ pub struct Tick {
     pub planned_s: Option<f64>,
     /// This second belongs to the warm-up.
     pub warmup: bool,
+    /// Requests that were due per second; in a closed loop, sent.
+    pub offered_rps: f64,
     /// Answers per second.
     pub rps: f64,
     /// Median latency of this second in microseconds.
@@ -64,6 +67,7 @@ pub(crate) struct Plan {
     pub(crate) interrupt: Arc<AtomicBool>,
     /// Of all threads together.
     pub(crate) connections: usize,
+    pub(crate) pace: Pace,
 }
 
 /// Runs one engine per work, each on its own thread, and gives back the sums and the works.
@@ -185,7 +189,7 @@ impl Reader<'_> {
             WarmUp::Auto => None,
             WarmUp::Fixed(warmup) => Some(warmup.as_nanos() as u64),
         };
-        let mut collector = Collector::new(threads, warm_end);
+        let mut collector = Collector::new(threads, warm_end, self.plan.pace.clone());
         while !collector.is_done() {
             match receiver.recv_timeout(LOOK) {
                 Ok(message) => {
@@ -253,6 +257,7 @@ impl Reader<'_> {
             elapsed_s: row.t + row.seconds,
             planned_s: (end != u64::MAX).then(|| end.saturating_sub(start) as f64 / 1e9),
             warmup: row.warmup,
+            offered_rps: row.offered_rps,
             rps: row.rps,
             p50_us: row.p50,
             p99_us: row.p99,

@@ -1,7 +1,7 @@
 //! The load generator: its own threads and event loop, latency from the intended time, and an honest verdict.
 //!
-//! [`Load`] sends one request over and over, either as fast as the answers come (closed loop) or at a fixed rate
-//! (open loop). [`users`] runs a population of clients that decide what to send next. Both give a [`Report`] which
+//! [`Load`] sends one request over and over, either as fast as the answers come (closed loop) or at a rate of
+//! its own (open loop: constant, in stages, as a Poisson process, or at given times). [`users`] runs a population of clients that decide what to send next. Both give a [`Report`] which
 //! says whether the generator itself was fit to measure ([`Validity`]).
 //!
 //! How it works: each thread owns its connections, an epoll instance and its counters (`engine`); a pure parser finds
@@ -18,6 +18,7 @@ mod drive;
 mod engine;
 mod error;
 mod load;
+mod random;
 mod report;
 mod request;
 mod response;
@@ -29,13 +30,15 @@ mod validity;
 mod warmup;
 mod window;
 
-pub use config::{LoadConfig, MAX_CONNECTIONS, MAX_DURATION, MAX_RATE, MAX_THREADS, WarmUp};
+pub use config::{
+    LoadConfig, MAX_CONNECTIONS, MAX_DURATION, MAX_RATE, MAX_STAGES, MAX_THREADS, MAX_TIMES, WarmUp,
+};
 pub use drive::Tick;
 pub use error::{ErrorClass, LoadError};
 pub use load::Load;
 pub use report::{CurvePoint, LabelReport, Latency, Mode, Report, Second};
 pub use request::Request;
-pub use schedule::Pace;
+pub use schedule::{Arrivals, Stage};
 pub use seawall_core::{ConfigError, Histogram};
 pub use validity::{
     ACCEPTED_LAG_OF_USERS_US, ACCEPTED_LAG_US, MAX_CPU_SHARE, MAX_RUN_DELAY_SHARE, MIN_SENT_SHARE, SelfCheck,

@@ -51,7 +51,7 @@ impl Load {
     pub fn run(&self, observer: &mut dyn FnMut(&Tick)) -> Result<Report, LoadError> {
         match self.checked.pace {
             Pace::Closed => self.run_paced::<false>(observer),
-            Pace::Constant { .. } => self.run_paced::<true>(observer),
+            Pace::Rate(..) | Pace::Times(_) => self.run_paced::<true>(observer),
         }
     }
 
@@ -64,42 +64,42 @@ impl Load {
             cpus: checked.cpus.clone(),
             interrupt: checked.interrupt.clone(),
             connections: checked.max_conns,
+            pace: checked.pace.clone(),
         };
         let works = (0..checked.threads).map(|thread| self.part::<PACED>(&plan, thread)).collect();
         let (totals, _) = drive(&plan, works, observer)?;
-        let (mode, rate) = match checked.pace {
-            Pace::Closed => (Mode::Closed, None),
-            Pace::Constant { rate } => (Mode::Open, Some(rate)),
-        };
+        let mode = if PACED { Mode::Open } else { Mode::Closed };
         let (connections, threads) = (checked.connections, checked.threads);
-        Ok(Report::new(Setup { url: checked.target.url.clone(), mode, connections, threads, rate }, totals))
+        Ok(Report::new(Setup { url: checked.target.url.clone(), mode, connections, threads }, totals))
     }
 
     /// The part of one thread: its share of the connections and of the schedule.
     fn part<const PACED: bool>(&self, plan: &Plan, thread: usize) -> (EngineConfig, Repeated<PACED>) {
         let checked = &self.checked;
         let threads = checked.threads;
-        let part_of = |whole: usize| whole / threads + usize::from(thread < whole % threads);
-        let rate = match checked.pace {
-            Pace::Closed => 0.0,
-            Pace::Constant { rate } => rate / threads as f64,
-        };
+        let conns_of = |whole: usize| part_of(whole as u64, thread, threads) as usize;
         let config = EngineConfig {
             address: plan.address,
             head_only: checked.head_only,
-            connections: part_of(checked.connections),
-            max_conns: part_of(checked.max_conns),
+            connections: conns_of(checked.connections),
+            max_conns: conns_of(checked.max_conns),
             connect_timeout_ns: checked.connect_timeout.as_nanos() as u64,
             drain_ns: checked.timeout.as_nanos() as u64,
             first_window_ns: plan.first_window_ns(),
-            rate,
         };
         let work = Repeated {
             request: checked.request.clone(),
-            share: Share::new(checked.pace, thread, threads),
+            share: Share::new(&checked.pace, thread, threads),
             timeout: checked.timeout.as_nanos() as u64,
+            deadline: checked.deadline.map(|deadline| deadline.as_nanos() as u64),
+            left: checked.requests.map_or(u64::MAX, |requests| part_of(requests, thread, threads)),
             start: 0,
         };
         (config, work)
     }
+}
+
+/// The part of thread number `thread` when `whole` is divided among `threads`.
+fn part_of(whole: u64, thread: usize, threads: usize) -> u64 {
+    whole / threads as u64 + u64::from((thread as u64) < whole % threads as u64)
 }

@@ -48,6 +48,12 @@ pub struct Report {
     pub unanswered_at_end: u64,
     /// Open loop: requests that were due and never sent, because no connection became free before the end.
     pub backlog_at_end: u64,
+    /// Measured latencies of which only a lower bound is known: timeouts, requests that were given up, unanswered or
+    /// never sent. They are in `latency_us` with the time they waited.
+    pub censored: u64,
+    /// The smallest of these, in microseconds: a quantile from here on may really be larger. Absent without any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub censored_from_us: Option<f64>,
     /// Measured errors by class; classes that did not occur are absent. Answers with status 4xx and 5xx are in here
     /// and in `requests`.
     pub errors: BTreeMap<ErrorClass, u64>,
@@ -128,6 +134,8 @@ pub struct Second {
     pub warmup: bool,
     /// Answers per second.
     pub rps: f64,
+    /// Requests that were due per second (of a Poisson process: expected; without a schedule: sent).
+    pub offered_rps: f64,
     /// Requests sent per second.
     pub sent_rps: f64,
     /// Median latency of the answers in this second, in microseconds.
@@ -170,8 +178,6 @@ pub(crate) struct Setup {
     pub(crate) mode: Mode,
     pub(crate) connections: usize,
     pub(crate) threads: usize,
-    /// Requests due per second; `None` for a closed loop and for users.
-    pub(crate) rate: Option<f64>,
 }
 
 impl Latency {
@@ -196,7 +202,10 @@ impl Report {
         let duration_s = totals.duration_s();
         let per_second = |count: u64| if duration_s > 0.0 { count as f64 / duration_s } else { 0.0 };
         let sent_rps = per_second(counts.sent);
-        let offered_rps = setup.rate.unwrap_or(sent_rps);
+        let offered_rps = match totals.due {
+            Some(due) if duration_s > 0.0 => due / duration_s,
+            _ => sent_rps,
+        };
         let self_check = totals.self_check(setup.mode, offered_rps, sent_rps);
         let mut latency = measured.latency.clone();
         latency.merge(&totals.drained.latency);
@@ -215,6 +224,8 @@ impl Report {
             failed_total: totals.whole.failed,
             unanswered_at_end: totals.whole.unanswered,
             backlog_at_end: totals.backlog,
+            censored: counts.censored + totals.drained.counts.censored,
+            censored_from_us: totals.censored_from_us(),
             errors: errors.filter(|&(_, count)| count > 0).collect(),
             status: counts.status.0.iter().copied().collect(),
             rps: round(per_second(counts.answered), 10.0),
@@ -268,11 +279,22 @@ fn notes(totals: &Totals, check: &SelfCheck) -> Vec<String> {
         notes.push("the target was not steady when the warm-up's limit was reached".to_owned());
     }
     let missed = check.sent_rps < check.offered_rps * MIN_SENT_SHARE;
-    if check.open_loop && missed && check.backlog > 0 && check.waited_share > 0.0 {
+    if check.open_loop && missed && (check.shed > 0 || check.backlog > 0 && check.waited_share > 0.0) {
+        let shed = match check.shed {
+            0 => String::new(),
+            shed => format!(", {shed} were given up at their deadline"),
+        };
         notes.push(format!(
-            "the server did not keep up: {:.0} requests/s were due, {:.0} were sent, and {} were still due at the end \
-             (every connection was busy); latencies count from the due time",
+            "the server did not keep up: {:.0} requests/s were due, {:.0} were sent{shed}, and {} were still due at the \
+             end (every connection was busy); latencies count from the due time",
             check.offered_rps, check.sent_rps, check.backlog
+        ));
+    }
+    if let Some(from) = totals.censored_from_us() {
+        notes.push(format!(
+            "{} latencies are lower bounds (timed out, unanswered or never sent): quantiles from {from:.0} us on may be \
+             larger than shown",
+            totals.measured.counts.censored + totals.drained.counts.censored
         ));
     }
     notes

@@ -40,6 +40,8 @@ pub struct SelfCheck {
     pub sent_rps: f64,
     /// Requests still due and never sent when the measurement ended.
     pub backlog: u64,
+    /// Requests that were given up because no connection was free before their deadline.
+    pub shed: u64,
     /// Share of the sent requests that had to wait because every connection was busy.
     pub waited_share: f64,
     /// Per generator thread: share of the time it ran, without its idle spinning.
@@ -114,7 +116,7 @@ fn open_loop_reasons(check: &SelfCheck) -> Vec<String> {
         ));
     }
     // Late because all connections were busy: that is the server's doing.
-    let server_bound = check.backlog > 0 && check.waited_share > 0.0;
+    let server_bound = (check.backlog > 0 && check.waited_share > 0.0) || check.shed > 0;
     if check.sent_rps < check.offered_rps * MIN_SENT_SHARE && !server_bound {
         reasons.push(format!(
             "only {:.0} of {:.0} requests per second were sent though connections were free",
@@ -159,6 +161,11 @@ mod tests {
     fn a_slow_server_is_a_result() {
         let overload = SelfCheck { sent_rps: 500.0, backlog: 5_000, waited_share: 0.9, ..open() };
         check(&overload, Verdict::Valid, "");
+    }
+
+    #[test]
+    fn what_was_shed_is_the_servers_doing() {
+        check(&SelfCheck { sent_rps: 500.0, shed: 5_000, ..open() }, Verdict::Valid, "");
     }
 
     #[test]

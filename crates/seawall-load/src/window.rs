@@ -22,6 +22,8 @@ pub(crate) struct Window {
     pub(crate) service: Histogram,
     /// How late requests were sent that a connection was free for.
     pub(crate) lag: Histogram,
+    /// The smallest latency that is only known to be at least that long; 0 if there is none.
+    pub(crate) censored_from_ns: u64,
     pub(crate) counts: Counts,
 }
 
@@ -35,6 +37,10 @@ pub(crate) struct Counts {
     pub(crate) unanswered: u64,
     /// Requests that were due while every connection was busy.
     pub(crate) waited: u64,
+    /// Requests that were given up before they were sent.
+    pub(crate) shed: u64,
+    /// Values in `latency` that are only a lower bound.
+    pub(crate) censored: u64,
     pub(crate) bytes_in: u64,
     pub(crate) status: StatusCounts,
     pub(crate) errors: [u64; ErrorClass::ALL.len()],
@@ -54,6 +60,15 @@ impl Window {
         self.counts.errors[class as usize] += 1;
     }
 
+    /// Counts `n` requests of which is known only that they took at least `waited_ns`: leaving them out would hide the
+    /// slowest.
+    pub(crate) fn censor(&mut self, waited_ns: u64, n: u64) {
+        let waited_ns = waited_ns.max(1);
+        self.latency.record_n(waited_ns, n);
+        self.counts.censored += n;
+        self.censored_from_ns = smaller_of(self.censored_from_ns, waited_ns);
+    }
+
     /// Adds what `other` counted. The result spans both.
     pub(crate) fn merge(&mut self, other: &Self) {
         self.start_ns = self.start_ns.min(other.start_ns);
@@ -61,12 +76,18 @@ impl Window {
         self.latency.merge(&other.latency);
         self.service.merge(&other.service);
         self.lag.merge(&other.lag);
+        self.censored_from_ns = smaller_of(self.censored_from_ns, other.censored_from_ns);
         self.counts.merge(&other.counts);
     }
 
     pub(crate) fn seconds(&self) -> f64 {
         (self.end_ns - self.start_ns) as f64 / 1e9
     }
+}
+
+/// The smaller of two values of which 0 means "none".
+fn smaller_of(a: u64, b: u64) -> u64 {
+    if a == 0 || (b != 0 && b < a) { b } else { a }
 }
 
 impl Counts {
@@ -82,6 +103,8 @@ impl Counts {
         self.failed += failed;
         self.unanswered += unanswered;
         self.waited += waited;
+        self.shed += other.shed;
+        self.censored += other.censored;
         self.bytes_in += bytes_in;
         self.cpu_ns += other.cpu_ns;
         self.spin_ns += other.spin_ns;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use seawall_load::WarmUp;
+use seawall_load::{Stage, WarmUp};
 
 /// A header field of the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +43,27 @@ pub(super) fn rate(text: &str) -> Result<f64, String> {
     rate.ok_or_else(|| format!("`{text}` is no rate: write requests per second, such as 5000 or 20k"))
 }
 
+/// `100..5000`: from the first rate to the second.
+pub(super) fn ramp(text: &str) -> Result<(f64, f64), String> {
+    let (from, to) = text
+        .split_once("..")
+        .ok_or_else(|| format!("`{text}` is no ramp: write two rates, such as 100..5k"))?;
+    Ok((rate(from)?, rate(to)?))
+}
+
+/// `10s:100,30s:100..1000`: times, each with a rate or a ramp.
+pub(super) fn stages(text: &str) -> Result<Vec<Stage>, String> {
+    let stage = |part: &str| {
+        let (time, rates) = part.split_once(':').ok_or_else(|| {
+            format!("`{part}` is no stage: write a time, a colon and a rate or a ramp, such as 10s:100 or 30s:100..1k")
+        })?;
+        let (from, to) =
+            if rates.contains("..") { ramp(rates)? } else { rate(rates).map(|rate| (rate, rate))? };
+        Ok(Stage { duration: duration(time)?, from, to })
+    };
+    text.split(',').map(|part| stage(part.trim())).collect()
+}
+
 /// `Name: value`.
 pub(super) fn header(text: &str) -> Result<Header, String> {
     let (name, value) = text.split_once(':').ok_or("write a field as 'Name: value'")?;
@@ -80,6 +101,19 @@ mod tests {
     fn rates_may_be_short() {
         assert_eq!((rate("5000"), rate("20k"), rate("1.5M")), (Ok(5e3), Ok(2e4), Ok(1.5e6)));
         assert!(rate("fast").is_err() && rate("inf").is_err());
+    }
+
+    #[test]
+    fn stages_hold_a_rate_or_ramp() {
+        let seconds = Duration::from_secs;
+        assert_eq!(
+            stages("10s:100, 1m:0.1k..5k").unwrap(),
+            [Stage::constant(seconds(10), 100.0), Stage { duration: seconds(60), from: 100.0, to: 5_000.0 }]
+        );
+        for (text, part) in [("10s", "is no stage"), ("10s:fast", "is no rate"), ("x:1", "is no time")] {
+            assert!(stages(text).unwrap_err().contains(part), "{text}");
+        }
+        assert!(ramp("5").unwrap_err().contains("two rates"));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::io;
 
 use super::Engine;
 use super::conn::{State, Written};
-use super::work::{Answered, Work};
+use super::work::{Answered, Job, Work};
 use crate::error::ErrorClass;
 use crate::response::{AtEof, Broken, Progress};
 use crate::sys::{HANGUP, READABLE, WRITABLE};
@@ -160,7 +160,7 @@ impl<W: Work> Engine<'_, W> {
             self.reconnect(slot);
         } else if !self.free.is_empty() || self.draining {
             self.becomes_idle(slot, now); // others have waited longer
-        } else if let Some(next) = self.work.take(now) {
+        } else if let Some(next) = self.next_job(now) {
             if W::PACED && next.due < now {
                 self.window.counts.waited += 1;
             }
@@ -169,6 +169,14 @@ impl<W: Work> Engine<'_, W> {
             self.becomes_idle(slot, now);
         }
         self.count_answer(status, now - job.due.min(now), now - sent);
+    }
+
+    #[inline]
+    fn next_job(&mut self, now: u64) -> Option<Job> {
+        if W::PACED {
+            self.shed(now, None);
+        }
+        self.work.take(now)
     }
 
     #[inline]
@@ -200,10 +208,9 @@ impl<W: Work> Engine<'_, W> {
             _ => self.window.counts.failed += 1,
         }
         if class.is_timeout() {
-            // Unanswered at the end is known to take at least this long; it is counted as the timeout.
-            self.window.latency.record((now - job.due.min(now)).max(job.timeout));
+            self.window.censor(now - job.due.min(now), 1);
             if W::PACED {
-                self.window.service.record((now - sent).max(job.timeout));
+                self.window.service.record(now - sent);
             }
         }
         self.work.failed(&job, class, Some(sent), now);

@@ -64,8 +64,6 @@ pub(crate) struct EngineConfig {
     pub(crate) drain_ns: u64,
     /// Length of the first window.
     pub(crate) first_window_ns: u64,
-    /// Requests per second of this thread, 0 if unknown.
-    pub(crate) rate: f64,
 }
 
 /// A message to the reader.
@@ -177,7 +175,7 @@ impl<'a, W: Work> Engine<'a, W> {
                 let message = Message::Window { thread: self.thread, window: Box::new(window) };
                 let _ = reader.send(message); // the reader is gone only if it panicked
             });
-            if now >= end || self.work.finished() {
+            if now >= end || (self.busy == 0 && self.work.finished()) {
                 break;
             }
             if now >= self.next_scan {
@@ -195,7 +193,9 @@ impl<'a, W: Work> Engine<'a, W> {
         let end = self.clock.now().min(self.shared.end.load(Relaxed));
         let last = self.ticker.close(end, &mut self.window);
         let _ = reader.send(Message::Window { thread: self.thread, window: Box::new(last) });
-        let backlog = self.work.backlog(end);
+        let (work, window) = (&self.work, &mut self.window);
+        // What was due and never sent waited for so long at least.
+        let backlog = work.backlog(end, &mut |waited, n| window.censor(waited, n));
         self.draining = true;
         loop {
             let now = self.clock.now();
@@ -235,18 +235,22 @@ impl<'a, W: Work> Engine<'a, W> {
                 return;
             }
             let Some(slot) = self.free.pop_front() else {
+                self.shed(now, None);
                 if let Some(slot) = self.unused.pop() {
                     self.open(slot); // it will take the job when it is made
                 }
                 return;
             };
+            let since = match self.conns[slot as usize].state {
+                State::Idle { since } if W::PACED => Some(since),
+                _ => None,
+            };
+            self.shed(now, since);
             let Some(job) = self.work.take(now) else {
                 self.free.push_front(slot);
                 return;
             };
-            if W::PACED
-                && let State::Idle { since } = self.conns[slot as usize].state
-            {
+            if let Some(since) = since {
                 self.window.lag.record(now.saturating_sub(job.due.max(since)));
             }
             self.send(slot, job, now);
@@ -281,7 +285,7 @@ impl<'a, W: Work> Engine<'a, W> {
             && let Some(due) = self.work.next_due()
         {
             wake = wake.min(due);
-            if self.config.rate > SPIN_RATE {
+            if self.work.rate() > SPIN_RATE {
                 wake = wake.saturating_sub(SPIN_NS);
                 spin = wake <= now;
             }
@@ -319,8 +323,22 @@ impl<'a, W: Work> Engine<'a, W> {
                 _ => {}
             }
         }
+        if !self.draining {
+            self.shed(now, None); // after the end it is counted as the backlog
+        }
+    }
+
+    /// Gives up the jobs whose time has passed before they were sent. If a connection has been free since some time,
+    /// that they were late is the generator's doing.
+    #[inline]
+    fn shed(&mut self, now: u64, free_since: Option<u64>) {
         while let Some(job) = self.work.take_expired(now) {
             self.window.count_error(ErrorClass::DeadlineShed);
+            self.window.counts.shed += 1;
+            self.window.censor(now - job.due.min(now), 1);
+            if let Some(since) = free_since {
+                self.window.lag.record(now.saturating_sub(job.due.max(since)));
+            }
             self.work.failed(&job, ErrorClass::DeadlineShed, None, now);
         }
     }

@@ -36,6 +36,8 @@ pub(crate) trait Work: Send {
     fn begin(&mut self, start: u64);
     /// When the next job is due; `None` if there is none until something else happens.
     fn next_due(&self) -> Option<u64>;
+    /// Jobs per second about now; 0 if that is unknown.
+    fn rate(&self) -> f64;
     /// The next job, if it is due at `now`.
     fn take(&mut self, now: u64) -> Option<Job>;
     /// The bytes of a job that was taken.
@@ -50,8 +52,8 @@ pub(crate) trait Work: Send {
     fn take_unconnected(&mut self, now: u64) -> Option<Job>;
     /// Nothing will ever be due again.
     fn finished(&self) -> bool;
-    /// Jobs that were due before `now` and not taken.
-    fn backlog(&self, now: u64) -> u64;
+    /// How many jobs were due before `now` and not taken. Tells `waited` how long how many of them have waited.
+    fn backlog(&self, now: u64, waited: &mut dyn FnMut(u64, u64)) -> u64;
 }
 
 /// The same request over and over, at some pace.
@@ -60,6 +62,10 @@ pub(crate) struct Repeated<const PACED: bool> {
     pub(crate) request: Vec<u8>,
     pub(crate) share: Share,
     pub(crate) timeout: u64,
+    /// A request that was due this long ago and has no connection is not sent any more.
+    pub(crate) deadline: Option<u64>,
+    /// Requests that may still be sent.
+    pub(crate) left: u64,
     /// The run's start on its clock.
     pub(crate) start: u64,
 }
@@ -74,15 +80,24 @@ impl<const PACED: bool> Work for Repeated<PACED> {
 
     #[inline]
     fn next_due(&self) -> Option<u64> {
+        if self.left == 0 {
+            return None;
+        }
         if PACED { self.share.due_ns().map(|due| self.start + due) } else { Some(0) }
     }
 
     #[inline]
+    fn rate(&self) -> f64 {
+        if PACED { self.share.rate() } else { 0.0 }
+    }
+
+    #[inline]
     fn take(&mut self, now: u64) -> Option<Job> {
+        let due = self.next_due().filter(|&due| due <= now)?;
+        self.left -= 1;
         if !PACED {
             return Some(Job { owner: 0, due: now, timeout: self.timeout });
         }
-        let due = self.next_due().filter(|&due| due <= now)?;
         self.share.advance();
         Some(Job { owner: 0, due, timeout: self.timeout })
     }
@@ -97,8 +112,10 @@ impl<const PACED: bool> Work for Repeated<PACED> {
 
     fn failed(&mut self, _job: &Job, _class: ErrorClass, _sent: Option<u64>, _now: u64) {}
 
-    fn take_expired(&mut self, _now: u64) -> Option<Job> {
-        None // the backlog of an open loop stays
+    fn take_expired(&mut self, now: u64) -> Option<Job> {
+        // Without a deadline the backlog of an open loop stays.
+        let latest = now.checked_sub(self.deadline?)?;
+        if self.next_due()? > latest { None } else { self.take(now) }
     }
 
     fn take_unconnected(&mut self, _now: u64) -> Option<Job> {
@@ -106,10 +123,10 @@ impl<const PACED: bool> Work for Repeated<PACED> {
     }
 
     fn finished(&self) -> bool {
-        false
+        self.left == 0 || (PACED && self.share.is_over())
     }
 
-    fn backlog(&self, now: u64) -> u64 {
-        if PACED { self.share.backlog(now.saturating_sub(self.start)) } else { 0 }
+    fn backlog(&self, now: u64, waited: &mut dyn FnMut(u64, u64)) -> u64 {
+        if self.left == 0 { 0 } else { self.share.backlog(now.saturating_sub(self.start), waited) }
     }
 }

@@ -13,11 +13,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use crate::config::{WarmUp, cpus, duration, in_range};
+use crate::config::{WarmUp, cpus, in_range, in_time};
 use crate::drive::{Plan, Tick, drive};
 use crate::engine::EngineConfig;
 use crate::error::{ErrorClass, LoadError};
 use crate::report::{LabelReport, Latency, Mode, Report, Setup};
+use crate::schedule::Pace;
 use crate::target::Target;
 use crate::{MAX_CONNECTIONS, MAX_THREADS};
 use population::Population;
@@ -147,14 +148,14 @@ pub fn run_users(
     let plan = Plan {
         address: target.resolve()?,
         warmup: WarmUp::Fixed(Duration::ZERO),
-        duration: duration("users.time_limit", config.time_limit, Duration::from_millis(1))?,
+        duration: in_time("users.time_limit", config.time_limit, Duration::from_millis(1))?,
         cpus: cpus("users.cpus", config.cpus.as_deref())?,
         interrupt: Arc::clone(&config.interrupt),
         connections,
+        pace: Pace::Closed,
     };
-    let drain = duration("users.drain", config.drain, Duration::ZERO)?;
-    let connect_timeout =
-        duration("users.connect_timeout", config.connect_timeout, Duration::from_millis(1))?;
+    let drain = in_time("users.drain", config.drain, Duration::ZERO)?;
+    let connect_timeout = in_time("users.connect_timeout", config.connect_timeout, Duration::from_millis(1))?;
     let mut parts: Vec<Vec<_>> = (0..threads).map(|_| Vec::new()).collect();
     for (number, user) in users.into_iter().enumerate() {
         parts[number % threads].push(user);
@@ -169,12 +170,11 @@ pub fn run_users(
             connect_timeout_ns: connect_timeout.as_nanos() as u64,
             drain_ns: drain.as_nanos() as u64,
             first_window_ns: plan.first_window_ns(),
-            rate: 0.0,
         };
         (engine, Population::new(users))
     });
     let (totals, populations) = drive(&plan, works.collect(), observer)?;
-    let setup = Setup { url: target.url, mode: Mode::Users, connections, threads, rate: None };
+    let setup = Setup { url: target.url, mode: Mode::Users, connections, threads };
     let mut report = Report::new(setup, totals);
     add_labels(&mut report, &populations);
     Ok(report)

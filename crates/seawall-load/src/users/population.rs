@@ -98,6 +98,10 @@ impl Work for Population {
         self.due.peek().map(|&Reverse((due, _))| self.start.saturating_add(due))
     }
 
+    fn rate(&self) -> f64 {
+        0.0
+    }
+
     fn take(&mut self, now: u64) -> Option<Job> {
         let due = self.next_due().filter(|&due| due <= now)?;
         self.due.pop().map(|Reverse((_, owner))| self.job(due, owner))
@@ -144,7 +148,8 @@ impl Work for Population {
         self.active == 0
     }
 
-    fn backlog(&self, now: u64) -> u64 {
-        self.due.iter().filter(|&&Reverse((due, _))| self.start.saturating_add(due) <= now).count() as u64
+    fn backlog(&self, now: u64, waited: &mut dyn FnMut(u64, u64)) -> u64 {
+        let due = self.due.iter().map(|&Reverse((due, _))| self.start.saturating_add(due));
+        due.filter(|&due| due <= now).map(|due| waited(now - due, 1)).count() as u64
     }
 }

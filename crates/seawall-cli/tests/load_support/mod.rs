@@ -1,0 +1,61 @@
+//! A small server and the built program, for the tests of `seawall load`.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(dead_code, reason = "each test binary uses a part")]
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+pub(crate) const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+/// A server on a free port that answers every read with `answer`; lives as long as the test's process.
+pub(crate) fn serve(answer: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let mut buffer = [0; 4096];
+                while let Ok(1..) = stream.read(&mut buffer) {
+                    let _ = stream.write_all(answer.as_bytes());
+                }
+            });
+        }
+    });
+    url
+}
+
+/// Runs `seawall load` with these arguments to its end.
+pub(crate) fn load(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_seawall")).arg("load").args(arguments).output().unwrap()
+}
+
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+pub(crate) fn json(path: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+/// Runs to the end, without progress and warm-up unless given, and gives the exit code, the text and the JSON.
+pub(crate) fn report_of(arguments: &[&str]) -> (i32, String, Value) {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("result.json");
+    let output = load(&[arguments, &["--json", file.to_str().unwrap()]].concat());
+    let out = text(&output.stdout) + &text(&output.stderr);
+    let code = output.status.code().unwrap();
+    assert!(file.exists(), "exit {code}: {out}");
+    (code, out, json(&file))
+}
+
+/// Wrong arguments: exit 2, and an error that says this.
+pub(crate) fn check_refused(arguments: &[&str], part: &str) {
+    let output = load(arguments);
+    let err = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {err}");
+    assert!(err.contains(part), "{arguments:?}: {err}");
+}
