@@ -194,13 +194,16 @@ pub trait RouteOptions<M>: Sized {
         Endpoint { name: Some(name.into()), ..self.into_endpoint() }
     }
     /// Answers 504 once the handler, and the middleware written behind this, took longer than `limit`; their future
-    /// is dropped then. It does not cover a streamed body.
+    /// is dropped then. Inside, [`Context::deadline`] says so; one that is tighter already stays. It does not cover a
+    /// streamed body.
     fn timeout(self, limit: Duration) -> Endpoint
     where
         Self: Handler<M>,
     {
         self.with(around(move |c, next| async move {
-            let answer = tokio::time::timeout(limit, next.run(c)).await;
+            let tightened = c.tighten(limit);
+            let end = tightened.deadline().instant();
+            let answer = tokio::time::timeout_at(end.into(), next.run(c)).await;
             answer.unwrap_or_else(|_| Err(Error::deadline_exceeded()))
         }))
     }

@@ -2,7 +2,7 @@
 //!
 //! Read in the order of a request: `server/listener.rs` accepts, `server/conn.rs` reads, `service.rs` builds the
 //! [`Context`], `router/` finds the chain, `middleware/` runs in the order of registration, `extract/` makes the
-//! arguments, the handler answers through `respond/`, and whatever failed becomes an answer in `error.rs`.
+//! arguments, the handler answers through `respond/`, and whatever failed becomes an answer in `error/`.
 //!
 //! It knows nothing of databases, gateways or monitoring systems; those plug in through public middleware and state.
 
@@ -12,7 +12,9 @@ mod clock;
 mod context;
 mod error;
 pub mod extract;
+mod flight;
 mod handler;
+mod ids;
 mod measure;
 pub mod middleware;
 mod respond;
@@ -21,6 +23,8 @@ mod server;
 mod service;
 mod swap;
 pub mod testing;
+mod timeout_header;
+mod trace;
 mod values;
 
 pub use app::{App, Group, RouteInfo, Routes};
@@ -34,3 +38,4 @@ pub use respond::{BodyWriter, Html, IntoError, IntoResponse, Redirect, Response}
 pub use server::{Server, ServerConfig, ShutdownHandle};
 pub use service::Service;
 pub use swap::Swap;
+pub use trace::TraceContext;

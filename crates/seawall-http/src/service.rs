@@ -1,22 +1,27 @@
-//! [`Service`]: a checked app, ready to serve. Two functions own the seam: the outer one does panics, errors, HEAD and
-//! metrics; the inner one may simply use `?`.
+//! [`Service`]: a checked app, ready to serve. It owns the seam: the outer functions do panics, deadlines, errors, HEAD
+//! and the end of the request; the inner one may simply use `?`.
 
 use std::any::Any;
 use std::fmt;
+use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::task::Poll;
 
 use futures_util::FutureExt as _;
 use http::Method;
 use seawall_core::metrics::Registry;
+use tokio::time::sleep_until;
 
 use crate::app::{Background, Chain, LookUp, Router, Shared};
 use crate::body::Body;
 use crate::clock;
-use crate::context::{Arrival, Context};
+use crate::context::{Arrival, AtTheEnd, Context};
 use crate::error::{Error, Result};
-use crate::middleware::Next;
+use crate::flight::{Flight, Tracked};
+use crate::measure::End;
+use crate::middleware::{Next, send_id};
 use crate::respond::Response;
 use crate::swap::{Slot, Swap};
 
@@ -60,26 +65,42 @@ impl Service {
     /// Answers a request. Failures and panics are answers by then.
     ///
     /// # Cancel safety
-    /// Dropping the future drops the handler wherever it is; nothing is counted then.
+    /// Dropping the future drops the handler wherever it is; the request counts as aborted then.
     pub async fn handle(&self, request: http::Request<Body>) -> Response {
-        self.respond(request, Arrival { peer: None, at: clock::now() }).await
+        let (response, mut flight) = self.run(request, Arrival { peer: None, at: clock::now() }).await;
+        flight.end(End::Answered); // nobody tells us how far a body got that is not on a connection
+        if response.bytes().is_some() { response } else { response.hold(flight) }
     }
 
-    pub(crate) async fn respond(&self, request: http::Request<Body>, arrival: Arrival) -> Response {
+    /// As [`Service::handle`], for whoever sends the body.
+    pub(crate) async fn respond(
+        &self,
+        request: http::Request<Body>,
+        arrival: Arrival,
+    ) -> http::Response<Tracked> {
+        let (response, flight) = self.run(request, arrival).await;
+        Tracked::new(response, flight)
+    }
+
+    async fn run(&self, request: http::Request<Body>, arrival: Arrival) -> (Response, Flight) {
         let swapped = self.slot.as_ref().map(|slot| slot.load());
         let inner = swapped.as_ref().unwrap_or(&self.inner);
-        let c = Context::new(request, arrival, Arc::clone(&inner.shared));
-        let answer = AssertUnwindSafe(inner.run(c.clone())).catch_unwind().await;
-        let answer = answer.unwrap_or_else(|panic| Err(panicked(&*panic)));
-        let response = answer.unwrap_or_else(|error| inner.shared.answer(&c, error));
+        let mut flight = Flight::new(Context::new(request, arrival, Arc::clone(&inner.shared)));
+        let answer = inner.answer(flight.context()).await;
+        let c = flight.context();
+        let (mut response, class) = match answer {
+            Ok(response) => (response, None),
+            Err(error) => {
+                let (response, class) = inner.shared.answer(c, error);
+                (response, Some(class))
+            }
+        };
+        if c.is_left_to_the_end(AtTheEnd::SendId) {
+            send_id(c, &mut response);
+        }
         let response = if c.method() == Method::HEAD { response.without_body() } else { response };
-        self.measure(c, response)
-    }
-
-    /// Counts the request, when its body ends.
-    fn measure(&self, c: Context, response: Response) -> Response {
-        let measured = Measured { status: response.status(), c };
-        if response.bytes().is_some() { response } else { response.hold(measured) }
+        flight.answered(response.status(), class);
+        (response, flight)
     }
 
     /// The same service on reference counts of its own. One per core: else every request of every core writes to the
@@ -108,6 +129,26 @@ impl fmt::Debug for Service {
 }
 
 impl Inner {
+    /// What the chain answers, or why it does not: a failure, a panic, a deadline.
+    async fn answer(&self, c: &Context) -> Result<Response> {
+        let mut timer = None;
+        if let Some(longest) = self.shared.settings().longest_timeout {
+            let deadline = c.accept_timeout(longest)?;
+            timer = deadline.map(|deadline| Box::pin(sleep_until(deadline.instant().into())));
+        }
+        let mut chain = pin!(AssertUnwindSafe(self.run(c.clone())).catch_unwind());
+        poll_fn(|cx| {
+            if let Poll::Ready(answer) = chain.as_mut().poll(cx) {
+                return Poll::Ready(answer.unwrap_or_else(|panic| Err(panicked(&*panic))));
+            }
+            match &mut timer {
+                Some(timer) => timer.as_mut().poll(cx).map(|()| Err(Error::deadline_exceeded())),
+                None => Poll::Pending,
+            }
+        })
+        .await
+    }
+
     async fn run(&self, c: Context) -> Result<Response> {
         let Some(pre) = &self.pre else { return self.router.run(c).await };
         Next::new(Arc::clone(pre)).run(c).await
@@ -124,22 +165,6 @@ impl Inner {
 
     pub(crate) fn registry(&self) -> &Registry {
         self.shared.registry()
-    }
-}
-
-/// Counts its request when it is dropped: at once, or with the last byte of a streamed body.
-struct Measured {
-    status: http::StatusCode,
-    c: Context,
-}
-
-impl Drop for Measured {
-    fn drop(&mut self) {
-        let Some(matched) = self.c.matched() else { return };
-        let taken: Duration = clock::now().saturating_duration_since(self.c.received_at());
-        let (chain, method) = (&matched.chain, self.c.method());
-        let registry = self.c.shared().registry();
-        chain.timers().observe(registry, chain.pattern(), method, self.status, taken);
     }
 }
 

@@ -12,6 +12,8 @@ use serde::de::DeserializeOwned;
 
 use crate::app::App;
 use crate::body::Body;
+use crate::clock;
+use crate::context::Arrival;
 use crate::error::Result;
 use crate::service::Service;
 
@@ -116,7 +118,8 @@ impl<'a> IntoFuture for TestRequest<'a> {
     type IntoFuture = BoxFuture<'a, TestResponse>;
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let (head, body) = self.service.handle(self.request).await.into_wire().into_parts();
+            let arrival = Arrival { peer: None, at: clock::now() };
+            let (head, body) = self.service.respond(self.request, arrival).await.into_parts();
             let body = body.collect().await.map(|body| body.to_bytes()).map_err(|failed| failed.to_string());
             TestResponse { status: head.status, headers: head.headers, body }
         })

@@ -47,7 +47,7 @@ const ABSENCES: [Absence; 11] = [
         reason: "only seawall-http's server/conn.rs is the door to the HTTP engine",
     },
     Absence {
-        holds: |source| in_crates(source) && source.path != "crates/seawall-http/src/error.rs",
+        holds: |source| in_crates(source) && source.path != "crates/seawall-http/src/error/status.rs",
         reach: Reach::Product,
         breaks: |line| {
             let refusals =
@@ -56,7 +56,7 @@ const ABSENCES: [Absence; 11] = [
                 ["CONTENT_TOO_LARGE", "REQUEST_TIMEOUT", "REQUEST_HEADER_FIELDS_TOO_LARGE", "URI_TOO_LONG"];
             word(line, &refusals).or_else(|| word(line, &rarer))
         },
-        reason: "a refusal meets its status code in seawall-http's error.rs and nowhere else",
+        reason: "a refusal meets its status code in seawall-http's error/status.rs and nowhere else",
     },
     Absence {
         holds: |source| in_crates(source) && !source.path.starts_with("crates/seawall-observe/"),

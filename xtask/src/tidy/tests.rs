@@ -190,7 +190,7 @@ fn a_second_door_to_the_engine_is_found() {
 fn a_refusal_with_a_status_of_its_own_is_found() {
     let code = "return StatusCode::SERVICE_UNAVAILABLE;";
     check_absence("crates/seawall-http/src/middleware/limit.rs", code, &["SERVICE_UNAVAILABLE"]);
-    check_absence("crates/seawall-http/src/error.rs", code, &[]);
+    check_absence("crates/seawall-http/src/error/status.rs", code, &[]);
     check_absence("crates/seawall-http/tests/limits.rs", code, &[]);
 }
 #[test]

@@ -12,6 +12,7 @@ mod listing;
 mod names;
 mod needs;
 mod router;
+mod settings;
 mod shared;
 mod start;
 
@@ -178,12 +179,12 @@ impl App {
         Self { root: self.root.fallback(handler), ..self }
     }
     /// Gives a domain error its status, in one place, before any middleware sees it. It applies to errors that came
-    /// out of a `?`; the first translation that knows the type counts.
+    /// out of a `?`. The outermost cause that a translation knows counts.
     pub fn map_error<E: error::Error + 'static>(
         mut self,
         translate: impl Fn(&E) -> Error + Send + Sync + 'static,
     ) -> Self {
-        self.shared.translate.push(Arc::new(move |error| error.cause().map(&translate)));
+        self.shared.translate.push(Arc::new(move |cause| cause.downcast_ref().map(&translate)));
         self
     }
     /// The one place where failures become responses: those of router, extractors, middleware and handlers, and

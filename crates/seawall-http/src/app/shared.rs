@@ -8,11 +8,13 @@ use seawall_core::Class;
 use seawall_core::metrics::Registry;
 
 use super::Names;
-use crate::context::Context;
+use crate::context::{Context, Settings};
 use crate::error::{Error, Result};
+use crate::measure::{ErrorCounters, RouteTimers};
 use crate::respond::Response;
 
-type Translate = dyn Fn(&Error) -> Option<Error> + Send + Sync;
+/// Knows one type of domain error.
+type Translate = dyn Fn(&(dyn std::error::Error + 'static)) -> Option<Error> + Send + Sync;
 pub(crate) type OnError = dyn Fn(&Context, Error) -> Response + Send + Sync;
 /// An `Arc<Arc<T>>`: the outer count belongs to one worker.
 type AnyState = Box<dyn Any + Send + Sync>;
@@ -26,6 +28,7 @@ pub(crate) struct SharedParts {
     pub(super) registry: Registry,
     pub(super) body_limit: usize,
     pub(super) names: Arc<Names>,
+    pub(super) settings: Settings,
 }
 
 impl SharedParts {
@@ -40,7 +43,8 @@ impl SharedParts {
     }
     pub(super) fn share(&self) -> Arc<Shared> {
         let state = self.state.iter().map(|(id, make)| (*id, make())).collect();
-        Arc::new(Shared { state, body_limit: self.body_limit, parts: self.clone() })
+        let (errors, unmatched) = (ErrorCounters::new(&self.registry), RouteTimers::default());
+        Arc::new(Shared { state, body_limit: self.body_limit, errors, unmatched, parts: self.clone() })
     }
 }
 
@@ -49,6 +53,8 @@ pub(crate) struct Shared {
     /// Few, so that looking through them beats hashing.
     state: Vec<(TypeId, AnyState)>,
     pub(crate) body_limit: usize,
+    errors: ErrorCounters,
+    unmatched: RouteTimers,
     parts: SharedParts,
 }
 
@@ -64,6 +70,13 @@ impl Shared {
     pub(crate) fn registry(&self) -> &Registry {
         &self.parts.registry
     }
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.parts.settings
+    }
+    /// The timers of requests that ended before a route was looked for.
+    pub(crate) fn unmatched(&self) -> &RouteTimers {
+        &self.unmatched
+    }
 
     #[expect(clippy::redundant_allocation, reason = "the outer count belongs to one worker")]
     pub(crate) fn state<T: Any + Send + Sync>(&self) -> Result<&Arc<Arc<T>>> {
@@ -72,30 +85,53 @@ impl Shared {
         state.ok_or_else(|| Error::internal(format!("no .state(..) gave a {}", type_name::<T>())))
     }
 
-    /// Gives an error that came out of a `?` the status that the domain wants for it.
+    /// Gives an error that came out of a `?` the status that the domain wants for it. The outermost cause that
+    /// somebody knows counts.
     pub(crate) fn translate(&self, error: Error) -> Error {
         if !error.is_undecided() {
             return error;
         }
-        match self.parts.translate.iter().find_map(|translate| translate(&error)) {
+        let translate = |cause| self.parts.translate.iter().find_map(|translate| translate(cause));
+        let decided = error.causes().find_map(translate);
+        match decided {
             Some(decided) => decided.with_cause_of(error),
             None => error,
         }
     }
 
-    /// Turns a failure into the answer, and logs what only we may read.
-    pub(crate) fn answer(&self, c: &Context, error: Error) -> Response {
+    /// Turns a failure into the answer, counts it, and logs what only we may read.
+    pub(crate) fn answer(&self, c: &Context, error: Error) -> (Response, Class) {
         let error = self.translate(error);
-        if error.class() == Class::System {
-            let (status, request_id) = (error.status().as_u16(), c.request_id());
-            tracing::error!(status, route = c.route(), request_id, ?error, "request failed");
-        }
+        let class = error.class();
+        self.errors.count(class);
+        log(c, &error);
         let of_group = c.matched().and_then(|matched| matched.chain.on_error());
-        let Some(on_error) = of_group.or(self.parts.on_error.as_deref()) else { return error.response() };
+        let Some(on_error) = of_group.or(self.parts.on_error.as_deref()) else {
+            return (self.in_form(c, &error), class);
+        };
         // Its panic would otherwise cut the connection, the one thing that on_error is there to prevent.
-        std::panic::catch_unwind(AssertUnwindSafe(|| on_error(c, error))).unwrap_or_else(|_| {
-            tracing::error!(route = c.route(), "on_error panicked");
-            Error::internal("on_error panicked").response()
-        })
+        let answer = std::panic::catch_unwind(AssertUnwindSafe(|| on_error(c, error)));
+        let answer = answer.unwrap_or_else(|_| {
+            tracing::error!(route = c.route(), request_id = c.request_id(), "on_error panicked");
+            self.in_form(c, &Error::internal("on_error panicked"))
+        });
+        (answer, class)
+    }
+
+    /// The answer in the form that the app wants.
+    fn in_form(&self, c: &Context, error: &Error) -> Response {
+        if self.parts.settings.problem_json { error.problem(c) } else { error.response() }
+    }
+}
+
+/// Ours at once; the others only for whoever looks into them, because a client could fill the disk with them.
+fn log(c: &Context, error: &Error) {
+    let (status, class, route) = (error.status().as_u16(), error.class(), c.route());
+    if class == Class::System {
+        let (request_id, trace_id) = (c.request_id(), c.known_trace_id());
+        let class = class.as_str();
+        tracing::error!(status, class, route, request_id, trace_id, ?error, "request failed");
+    } else {
+        tracing::debug!(status, class = class.as_str(), route, ?error, "request refused");
     }
 }

@@ -4,12 +4,17 @@
 //! appended, the body is only ever taken or kept whole.
 
 mod answers;
+mod client;
+mod deadline;
 mod input;
 mod routes;
+mod settings;
+mod trace;
 
 use std::any::Any;
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -21,7 +26,10 @@ use crate::app::{Chain, Shared};
 use crate::body::Body;
 use crate::error::Result;
 use crate::router::Params;
+use crate::trace::TraceContext;
 use crate::values::Values;
+
+pub(crate) use settings::Settings;
 
 /// The request, and what middleware learnt about it. A handle: cloning it is one atomic add.
 ///
@@ -45,8 +53,24 @@ struct Exchange {
     /// The methods that the path exists for, if not for this one.
     other_methods: OnceLock<Vec<Method>>,
     request_id: OnceLock<Box<str>>,
+    trace: OnceLock<Box<TraceContext>>,
+    deadline: deadline::DeadlineCell,
+    life: deadline::Life,
+    /// What middleware asked to be done at the end: bits of [`AtTheEnd`].
+    at_the_end: AtomicU8,
     values: Values,
     shared: Arc<Shared>,
+}
+
+/// What middleware may leave to the end of the request, which the middleware itself may not live to see: a panic, a
+/// timeout and a client that goes away drop its future.
+#[derive(Debug, Clone, Copy)]
+#[repr(u8)]
+pub(crate) enum AtTheEnd {
+    /// A line in the access log.
+    Log = 1,
+    /// The request's id in the answer.
+    SendId = 2,
 }
 
 enum BodyState {
@@ -74,6 +98,10 @@ impl Context {
             matched: OnceLock::new(),
             other_methods: OnceLock::new(),
             request_id: OnceLock::new(),
+            trace: OnceLock::new(),
+            deadline: deadline::DeadlineCell::default(),
+            life: deadline::Life::default(),
+            at_the_end: AtomicU8::new(0),
             values: Values::default(),
             shared,
         }))
@@ -157,6 +185,12 @@ impl Context {
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.0.shared
+    }
+    pub(crate) fn leave_to_the_end(&self, what: AtTheEnd) {
+        self.0.at_the_end.fetch_or(what as u8, Ordering::Relaxed);
+    }
+    pub(crate) fn is_left_to_the_end(&self, what: AtTheEnd) -> bool {
+        self.0.at_the_end.load(Ordering::Relaxed) & what as u8 != 0
     }
     pub(crate) fn matched(&self) -> Option<&Matched> {
         self.0.matched.get()

@@ -21,11 +21,12 @@ use crate::extract::Needs;
 use crate::respond::Response;
 
 pub use access_log::AccessLog;
+pub(crate) use access_log::access_log;
 pub use body_limit::BodyLimit;
 pub use hook::{Hook, after, before};
 pub use next::Next;
 pub use request_id::RequestId;
-pub(crate) use request_id::request_id;
+pub(crate) use request_id::{request_id, send_id};
 
 /// Something around a handler: an async function or closure of `(Context, Next)`, or a type of your own.
 ///

@@ -1,13 +1,11 @@
 //! Request ids: taken from the client if plausible, else made; sent back so that both sides can name the request.
 
-use std::cell::Cell;
-use std::hash::{BuildHasher as _, RandomState};
-
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{Middleware, Next, Step, after};
-use crate::context::Context;
+use super::{Middleware, Next, Step, before};
+use crate::context::{AtTheEnd, Context};
 use crate::error::Result;
+use crate::ids;
 use crate::respond::Response;
 
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");
@@ -15,34 +13,28 @@ const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 /// Longer ids are not taken over: they end up in every log line.
 const MAX_LEN: usize = 128;
 
-/// Sends the request's id back as `X-Request-Id`, on failures too.
+/// Sends the request's id back as `X-Request-Id`; on every answer to a request that came to this middleware, a 504 of
+/// a timeout and the 500 of a panic included.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RequestId;
 
-impl RequestId {
-    fn mark(c: &Context, answer: &mut Result<Response>) {
-        let id = HeaderValue::from_str(c.request_id()).expect("an id is made of visible ASCII");
-        match answer {
-            Ok(response) => {
-                response.headers_mut().insert(HEADER, id);
-            }
-            Err(error) => {
-                let failed = std::mem::replace(error, crate::Error::internal("replaced below"));
-                *error = failed.header(HEADER, id);
-            }
-        }
+impl Middleware for RequestId {
+    async fn handle(&self, c: Context, next: Next) -> Result<Response> {
+        c.leave_to_the_end(AtTheEnd::SendId);
+        next.run(c).await
+    }
+    fn into_step(self) -> Step {
+        before(|c| {
+            c.leave_to_the_end(AtTheEnd::SendId);
+            Ok(None)
+        })
+        .into_step()
     }
 }
 
-impl Middleware for RequestId {
-    async fn handle(&self, c: Context, next: Next) -> Result<Response> {
-        let mut answer = next.run(c.clone()).await;
-        Self::mark(&c, &mut answer);
-        answer
-    }
-    fn into_step(self) -> Step {
-        after(Self::mark).into_step()
-    }
+pub(crate) fn send_id(c: &Context, response: &mut Response) {
+    let id = HeaderValue::from_str(c.request_id()).expect("an id is made of visible ASCII");
+    response.headers_mut().insert(HEADER, id);
 }
 
 /// The client's id if it is short and visible ASCII without quotes, else a new one.
@@ -51,24 +43,8 @@ pub(crate) fn request_id(headers: &HeaderMap) -> Box<str> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(&byte);
     match given {
         Some(id) if !id.is_empty() && id.len() <= MAX_LEN && id.bytes().all(plain) => id.into(),
-        _ => fresh(),
+        _ => std::str::from_utf8(&ids::hex::<32>(ids::next())).expect("digits are ASCII").into(),
     }
-}
-
-/// 128 bits: a random start per thread, then a count, mixed. Unique, not secret.
-fn fresh() -> Box<str> {
-    thread_local!(static STATE: (u64, Cell<u64>) = (RandomState::new().hash_one(0), Cell::new(0)));
-    STATE.with(|(start, count)| {
-        count.set(count.get().wrapping_add(1));
-        format!("{:016x}{:016x}", start, mix(start ^ count.get())).into()
-    })
-}
-
-/// The finaliser of SplitMix64 (Steele, Lea, Flood 2014): a bijection, so different counts give different ids.
-fn mix(mut x: u64) -> u64 {
-    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^ (x >> 31)
 }
 
 #[cfg(test)]
@@ -95,8 +71,9 @@ mod tests {
         check("", false);
     }
     #[test]
-    fn new_ids_differ() {
-        let ids: std::collections::HashSet<_> = (0..10_000).map(|_| fresh()).collect();
-        assert_eq!(ids.len(), 10_000);
+    fn without_one_there_is_a_new_one() {
+        let (first, second) = (request_id(&HeaderMap::new()), request_id(&HeaderMap::new()));
+        assert_eq!((first.len(), second.len()), (32, 32));
+        assert_ne!(first, second);
     }
 }

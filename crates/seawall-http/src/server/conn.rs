@@ -29,8 +29,9 @@ use super::shutdown::{Phase, Shutdown};
 use crate::body::Body;
 use crate::clock;
 use crate::context::Arrival;
+use crate::flight::Tracked;
 use crate::measure::Counted;
-use crate::respond::{BodyFailed, WireBody};
+use crate::respond::BodyFailed;
 use crate::service::Service;
 
 /// Room for the first read: most requests come in one.
@@ -228,12 +229,12 @@ async fn answer(
 ) -> Result<hyper::Response<Guarded>, Infallible> {
     let arrival = Arrival { peer: Some(peer), at: clock::now() };
     let response = service.respond(request.map(Body::from_http), arrival).await;
-    Ok(response.into_wire().map(|body| Guarded { body, _guards: guards }))
+    Ok(response.map(|body| Guarded { body, _guards: guards }))
 }
 
 /// An answer's body, with what ends when it does.
 struct Guarded {
-    body: WireBody,
+    body: Tracked,
     _guards: Guards,
 }
 

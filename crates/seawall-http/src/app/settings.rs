@@ -1,0 +1,30 @@
+//! Settings of an app that concern what a request says about itself, and how its failure is told.
+
+use std::time::Duration;
+
+use super::App;
+
+impl App {
+    /// Tells every failure as [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) `application/problem+json`, see
+    /// [`Error::problem`](crate::Error::problem), in place of `{"message": ..}`: those of handlers and extractors,
+    /// 404, 405, 413 and panics. An [`App::on_error`] still decides; it may call either.
+    ///
+    /// What the HTTP engine itself refuses before there is a request (a malformed head, a head over its limit) has no
+    /// body in either form.
+    pub fn problem_json(mut self) -> Self {
+        self.shared.settings.problem_json = true;
+        self
+    }
+
+    /// Takes over the time that a caller says it has left, in `grpc-timeout` or in `Seawall-Timeout-Ms` (one to eight
+    /// digits, milliseconds), at most `longest`: once it is up, the answer is a 504 and the handler is dropped. A
+    /// caller that has no time left gets its 504 before any middleware runs; a header of another form is a 400.
+    ///
+    /// Off by default: whoever may send the header may have 504s counted against this service. Turn it on where the
+    /// callers are your own. Requests without such a header have no deadline and no timer. It does not cover a
+    /// streamed body; its producer may look at [`Context::deadline`](crate::Context::deadline).
+    pub fn accept_timeouts(mut self, longest: Duration) -> Self {
+        self.shared.settings.longest_timeout = Some(longest);
+        self
+    }
+}
