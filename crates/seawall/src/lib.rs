@@ -8,7 +8,7 @@
 //! - [`Server`] and [`ServerConfig`]: limits, timeouts, drain.
 //! - [`testing`]: requests without a network.
 //! - [`data`]: embedded SQL, cache, queue. [`guard`]: permits, rate limits, back-off. [`observe`]: metrics, signals,
-//!   health, on a listener of their own. [`core`]: the words that all share.
+//!   health, on a listener of their own. [`tasks`]: what goroutines and channels are to a Go service. [`core`]: the words that all share.
 //!
 //! This crate has no logic of its own.
 
@@ -22,6 +22,7 @@ pub use seawall_http::{
     middleware, testing,
 };
 pub use seawall_observe as observe;
+pub use seawall_tasks as tasks;
 
 pub use bytes::Bytes;
 pub use http::{self, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
