@@ -11,7 +11,8 @@ use serde::de::DeserializeOwned;
 use super::{BodyState, Context};
 use crate::body::Body;
 use crate::error::{Error, Result};
-use crate::extract::{Json, Path, Query};
+use crate::extract::values::{Pair, Source, unparsed};
+use crate::extract::{self, Json, Path, Query};
 use crate::middleware::BodyLimit;
 
 impl Context {
@@ -24,7 +25,11 @@ impl Context {
         let Some((_, value)) = found else {
             return Err(Error::internal(format!("this route has no parameter `{name}`")));
         };
-        value.parse().map_err(|e| Error::bad_request("invalid path parameter").field(name.to_owned(), e))
+        let unfit = |e| {
+            let problem = unparsed::<T>(Source::Path, &value, &e);
+            Source::Path.refuse().field(name.to_owned(), problem)
+        };
+        value.parse().map_err(unfit)
     }
 
     /// Names and decoded values of the path parameters, in the order of the path; that of `*` is `*`.
@@ -44,6 +49,66 @@ impl Context {
             decoded.push((name, value.map_err(not_text)?));
         }
         Ok(decoded.into_iter())
+    }
+
+    /// One value of the query, parsed; `None` if the key is not there.
+    ///
+    /// ```
+    /// # use seawall_http::{Context, Response, Result};
+    /// async fn list(c: Context) -> Result<Response> {
+    ///     let limit = c.query_or("limit", 20_u32)?;
+    ///     let after = c.query_param::<u64>("after")?;
+    ///     let tags = c.query_all::<String>("tag")?;
+    ///     c.text(200, format!("{limit} after {after:?} of {tags:?}"))
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// 400 naming the key if the value does not parse, or if the key comes more than once.
+    pub fn query_param<T: FromStr<Err: fmt::Display>>(&self, name: &str) -> Result<Option<T>> {
+        single(self.query_pairs(name)?, Source::Query)
+    }
+    /// One value of the query, or `default` if the key is not there.
+    ///
+    /// # Errors
+    /// As [`Context::query_param`]: a value that does not parse is refused, not replaced.
+    pub fn query_or<T: FromStr<Err: fmt::Display>>(&self, name: &str, default: T) -> Result<T> {
+        self.query_param(name).map(|found| found.unwrap_or(default))
+    }
+    /// All values of a key of the query, in their order.
+    ///
+    /// # Errors
+    /// 400 naming the key and the place of the first value that does not parse.
+    pub fn query_all<T: FromStr<Err: fmt::Display>>(&self, name: &str) -> Result<Vec<T>> {
+        let found = self.query_pairs(name)?.into_iter().enumerate();
+        found.map(|(at, pair)| parsed(&pair, format!("{name}[{at}]"))).collect()
+    }
+    fn query_pairs(&self, name: &str) -> Result<Vec<Pair<'_>>> {
+        let mut pairs = extract::query::pairs(self)?;
+        pairs.retain(|pair| pair.name == name);
+        Ok(pairs)
+    }
+    /// One field of the form in the body, parsed; `None` if it is not there. Each call reads the whole form again:
+    /// for more than a few fields take
+    /// [`Form`](crate::Form).
+    ///
+    /// # Errors
+    /// 422 naming the field if the value does not parse or comes more than once; 413 and 415 as there.
+    ///
+    /// # Cancel safety
+    /// As [`Context::body`].
+    pub async fn form_value<T: FromStr<Err: fmt::Display>>(&self, name: &str) -> Result<Option<T>> {
+        let body = extract::form::body(self).await?;
+        let mut pairs = extract::form::pairs(&body)?;
+        pairs.retain(|pair| pair.name == name);
+        single(pairs, Source::Form)
+    }
+    /// A header, parsed; `None` if it is missing. The error does not repeat the value, because headers carry tokens.
+    ///
+    /// # Errors
+    /// 400 naming the header if it does not parse, is no UTF-8, or comes more than once.
+    pub fn header_as<T: FromStr<Err: fmt::Display>>(&self, name: &str) -> Result<Option<T>> {
+        single(extract::header::pairs(self.headers(), name).collect(), Source::Header)
     }
 
     /// The query, into a type of yours.
@@ -105,6 +170,27 @@ impl Context {
 
     fn body_limit(&self) -> usize {
         self.get::<BodyLimit>().map_or(self.0.shared.body_limit, BodyLimit::bytes)
+    }
+}
+
+/// The only value of `pairs`, which have one name.
+fn single<T: FromStr<Err: fmt::Display>>(pairs: Vec<Pair<'_>>, source: Source) -> Result<Option<T>> {
+    match &pairs[..] {
+        [] => Ok(None),
+        [pair] => parsed(pair, pair.name.to_string()).map(Some),
+        [pair, ..] => {
+            let problem = format_args!("is given {} times, but may be given once", pairs.len());
+            Err(source.refuse().field(pair.name.to_string(), problem))
+        }
+    }
+}
+
+/// The value of `pair`, which stands at `field`.
+fn parsed<T: FromStr<Err: fmt::Display>>(pair: &Pair<'_>, field: String) -> Result<T> {
+    let refuse = |problem: String| pair.source.refuse().field(field, problem);
+    match std::str::from_utf8(&pair.value) {
+        Ok(text) => text.parse().map_err(|e| refuse(unparsed::<T>(pair.source, text, &e))),
+        Err(_) => Err(refuse("is not UTF-8".to_owned())),
     }
 }
 

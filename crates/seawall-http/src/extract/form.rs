@@ -1,27 +1,48 @@
 //! Bodies of HTML forms.
 
-use http::header;
+use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
-use super::{Extract, WholeBody, query};
+use super::content_type::{self, Kind};
+use super::urlencoded::{self, MOST_PAIRS, TooMany};
+use super::values::{Keyed, Pair, Source};
+use super::{Extract, WholeBody};
 use crate::context::Context;
 use crate::error::{Error, Result};
 
-const KIND: &str = "application/x-www-form-urlencoded";
-
-/// The body of a form, `application/x-www-form-urlencoded`. Refusals: 415 for another content type, 422 naming the
-/// field for a bad value, 413 over the limit.
+/// The body of a form, `application/x-www-form-urlencoded`; it reads as [`Query`](super::Query) does.
+///
+/// Refusals: 415 for another content type, 422 naming the field for a bad value, 413 over the limit of the body or of
+/// 1,000 fields. A form with files is [`MultipartForm`](super::MultipartForm).
 #[derive(Debug, Clone, Copy)]
 pub struct Form<T>(pub T);
 
+impl<T: DeserializeOwned> Form<T> {
+    pub(crate) async fn read(c: &Context) -> Result<Self> {
+        let body = body(c).await?;
+        let found = T::deserialize(Keyed(pairs(&body)?)).map(Form);
+        found.map_err(|problem| problem.into_error(Source::Form))
+    }
+}
+
+/// The body, if it is a form or does not say what it is.
+pub(crate) async fn body(c: &Context) -> Result<Bytes> {
+    match content_type::kind(c) {
+        None | Some((Kind::Form, _)) => c.body().await,
+        Some((_, kind)) => Err(content_type::refuse("the body must be a form", kind, content_type::FORM)),
+    }
+}
+
+/// What the form has.
+pub(crate) fn pairs(body: &[u8]) -> Result<Vec<Pair<'_>>> {
+    urlencoded::pairs(body, Source::Form).map_err(|TooMany| {
+        let problem = format_args!("has more than {MOST_PAIRS} fields");
+        Error::content_too_large("the form has too many fields").field("body", problem)
+    })
+}
+
 impl<T: DeserializeOwned> Extract<WholeBody> for Form<T> {
     async fn extract(c: &Context) -> Result<Self> {
-        let kind = c.header(header::CONTENT_TYPE).unwrap_or(KIND);
-        if !kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(KIND) {
-            return Err(Error::unsupported_media_type("the body must be a form")
-                .field("content-type", format_args!("is `{kind}`, but must be {KIND}")));
-        }
-        let body = c.body().await?;
-        query::parse(&body, "body", || Error::invalid("the form is not what was expected")).map(Form)
+        Self::read(c).await
     }
 }

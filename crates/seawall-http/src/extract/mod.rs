@@ -4,11 +4,17 @@
 //! give the same errors as the methods of [`Context`], because they are the same functions.
 
 mod body;
-mod form;
+mod content_type;
+pub(crate) mod cookie;
+pub(crate) mod form;
+pub(crate) mod header;
 mod json;
-mod path;
-mod query;
+mod optional;
+pub(crate) mod path;
+pub(crate) mod query;
 mod state;
+mod urlencoded;
+pub(crate) mod values;
 
 use std::any::{Any, TypeId, type_name};
 
@@ -17,8 +23,11 @@ use http::{HeaderMap, Method};
 use crate::context::Context;
 use crate::error::{Error, Result};
 
+pub use cookie::Cookie;
 pub use form::Form;
+pub use header::Header;
 pub use json::Json;
+pub use optional::ExtractOptional;
 pub use path::Path;
 pub use query::Query;
 pub use state::State;

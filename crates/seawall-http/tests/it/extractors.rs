@@ -29,7 +29,7 @@ fn a_query_fills_options_and_lists() {
 
 #[test]
 fn a_bad_query_names_its_key() {
-    let body = r#"{"message":"invalid query","fields":[{"field":"page","message":"invalid digit found in string"}]}"#;
+    let body = r#"{"message":"invalid query","fields":[{"field":"page","message":"is `x`, but must be a whole number from 0 to 4294967295"}]}"#;
     check(App::new().get("/", list), "GET /?page=x", 400, body);
 }
 

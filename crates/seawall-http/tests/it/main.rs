@@ -18,6 +18,7 @@ mod middleware;
 mod named;
 mod routing;
 mod server;
+mod sources;
 mod start;
 mod swap;
 
