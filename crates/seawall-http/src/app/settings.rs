@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::App;
+use crate::proxies::TrustedProxies;
 
 impl App {
     /// Tells every failure as [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) `application/problem+json`, see
@@ -25,6 +26,22 @@ impl App {
     /// streamed body; its producer may look at [`Context::deadline`](crate::Context::deadline).
     pub fn accept_timeouts(mut self, longest: Duration) -> Self {
         self.shared.settings.longest_timeout = Some(longest);
+        self
+    }
+
+    /// Believes these proxies about who their client is: [`Context::client_ip`](crate::Context::client_ip),
+    /// [`scheme`](crate::Context::scheme) and [`host`](crate::Context::host). Without it no header is believed, and
+    /// the client is the peer.
+    ///
+    /// ```
+    /// use seawall_http::{App, ProxyConfig, TrustedProxies};
+    ///
+    /// let config = ProxyConfig { trusted: vec!["private".to_owned()], ..ProxyConfig::default() };
+    /// let app = App::new().trust_proxies(&TrustedProxies::new(&config)?);
+    /// # Ok::<(), seawall_http::Error>(())
+    /// ```
+    pub fn trust_proxies(mut self, proxies: &TrustedProxies) -> Self {
+        self.shared.settings.proxies = Some(proxies.clone());
         self
     }
 }

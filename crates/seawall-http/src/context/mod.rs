@@ -25,6 +25,7 @@ use parking_lot::Mutex;
 use crate::app::{Chain, Shared};
 use crate::body::Body;
 use crate::error::Result;
+use crate::proxies::Client;
 use crate::router::Params;
 use crate::trace::TraceContext;
 use crate::values::Values;
@@ -54,6 +55,7 @@ struct Exchange {
     other_methods: OnceLock<Vec<Method>>,
     request_id: OnceLock<Box<str>>,
     trace: OnceLock<Box<TraceContext>>,
+    client: OnceLock<Box<Client>>,
     deadline: deadline::DeadlineCell,
     life: deadline::Life,
     /// What middleware asked to be done at the end: bits of [`AtTheEnd`].
@@ -99,6 +101,7 @@ impl Context {
             other_methods: OnceLock::new(),
             request_id: OnceLock::new(),
             trace: OnceLock::new(),
+            client: OnceLock::new(),
             deadline: deadline::DeadlineCell::default(),
             life: deadline::Life::default(),
             at_the_end: AtomicU8::new(0),

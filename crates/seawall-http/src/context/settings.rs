@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::proxies::TrustedProxies;
+
 /// Settings that concern single requests. Each worker has a copy, so that reading them costs nothing.
 #[derive(Clone, Default)]
 pub(crate) struct Settings {
@@ -9,4 +11,6 @@ pub(crate) struct Settings {
     pub(crate) problem_json: bool,
     /// The most time that a caller's header may give; `None` if such headers are not looked at.
     pub(crate) longest_timeout: Option<Duration>,
+    /// Whom to believe about the client.
+    pub(crate) proxies: Option<TrustedProxies>,
 }
