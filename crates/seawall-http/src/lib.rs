@@ -11,6 +11,7 @@ mod body;
 mod clock;
 mod context;
 mod cookie_header;
+mod cookies;
 mod error;
 pub mod extract;
 mod flight;
@@ -32,6 +33,9 @@ mod values;
 pub use app::{App, Group, RouteInfo, Routes};
 pub use body::Body;
 pub use context::Context;
+#[cfg(feature = "cookies")]
+pub use cookies::CookieKeys;
+pub use cookies::{SameSite, SetCookie};
 pub use error::{BuildError, Error, Field, Result};
 pub use extract::{Cookie, Extract, ExtractOptional, Form, Header, Json, Path, Query, State, WholeBody};
 pub use handler::{Endpoint, Handler, RouteOptions};

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use super::App;
+#[cfg(feature = "cookies")]
+use crate::cookies::CookieKeys;
 use crate::proxies::TrustedProxies;
 
 impl App {
@@ -42,6 +44,13 @@ impl App {
     /// ```
     pub fn trust_proxies(mut self, proxies: &TrustedProxies) -> Self {
         self.shared.settings.proxies = Some(proxies.clone());
+        self
+    }
+
+    /// The secrets for signed and private cookies; see [`SetCookie::private`](crate::SetCookie::private).
+    #[cfg(feature = "cookies")]
+    pub fn cookie_keys(mut self, keys: CookieKeys) -> Self {
+        self.shared.settings.cookie_keys = Some(keys);
         self
     }
 }

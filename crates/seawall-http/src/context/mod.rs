@@ -5,6 +5,7 @@
 
 mod answers;
 mod client;
+mod cookies;
 mod deadline;
 mod input;
 mod routes;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "cookies")]
+use crate::cookies::CookieKeys;
 use crate::proxies::TrustedProxies;
 
 /// Settings that concern single requests. Each worker has a copy, so that reading them costs nothing.
@@ -13,4 +15,7 @@ pub(crate) struct Settings {
     pub(crate) longest_timeout: Option<Duration>,
     /// Whom to believe about the client.
     pub(crate) proxies: Option<TrustedProxies>,
+    /// For signed and private cookies.
+    #[cfg(feature = "cookies")]
+    pub(crate) cookie_keys: Option<CookieKeys>,
 }
