@@ -3,6 +3,7 @@
 //! | part | question it answers |
 //! |---|---|
 //! | [`Gate`] | is there room for one more at this moment? |
+//! | [`Limiter`] | how many at once does the service stand? |
 //! | [`RateLimit`], [`KeyedRateLimit`] | has this caller had its share for now? |
 //! | [`Backoff`] | how long until the next attempt? |
 //! | [`RetryBudget`] | may there be another attempt at all? |
@@ -16,6 +17,7 @@
 mod backoff;
 mod budget;
 mod gate;
+mod limit;
 mod rate;
 mod rejected;
 mod sync;
@@ -23,5 +25,6 @@ mod sync;
 pub use backoff::{Backoff, BackoffConfig};
 pub use budget::{RetryBudget, RetryBudgetConfig};
 pub use gate::{Gate, Permit};
+pub use limit::{Algorithm, ConcurrencyLimit, LimitConfig, Limiter, Sample, Window};
 pub use rate::{KeyedRateLimit, KeyedRateLimitConfig, RateLimit, RateLimitConfig};
 pub use rejected::Rejected;

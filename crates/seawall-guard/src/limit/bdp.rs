@@ -1,0 +1,127 @@
+//! BDP: as many in flight as the service finishes during one request, the bandwidth-delay product.
+//!
+//! `limit = ceil(1.3 rate base) + 1`, where `rate` is the highest completion rate of the last two seconds and `base`
+//! the latency without queueing. The gain of 1.3 leaves room to see a rate that has grown. `base` is the lowest window
+//! mean since it was last measured; while the limit binds, it is measured again every two seconds: the limit is
+//! halved, one window passes until the old requests are gone, and the next one's mean is the new base. That is what
+//! keeps it from drifting: under a lasting overload every other estimate rises with the queue that it causes.
+//! The same idea as BBR (Cardwell et al., 2016), for requests instead of packets.
+//!
+//! Three rules keep it from doing harm: it never falls by more than 30 % per window; while it does not bind it keeps
+//! room for five times what is used and never shrinks for being idle; and it probes only while something waits, since
+//! a probe that finds no queue would turn away for nothing.
+
+use std::time::{Duration, Instant};
+
+use super::{ConcurrencyLimit, LimitConfig, Window};
+
+const GAIN: f64 = 1.3;
+const FALLS_TO: f64 = 0.7;
+const HEADROOM: f64 = 5.0;
+const REMEMBERED: Duration = Duration::from_secs(2);
+const PROBE_EVERY: Duration = Duration::from_secs(2);
+
+#[derive(Debug)]
+pub(super) struct Bdp {
+    min: f64,
+    max: f64,
+    /// The limit when nothing is being measured.
+    full: f64,
+    limit: u32,
+    /// Latency without queueing in seconds, and when it was measured.
+    base: Option<(f64, Instant)>,
+    probe: Probe,
+    rates: Rates,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Probe {
+    No,
+    /// The limit is halved, but requests from before are still in flight.
+    Draining,
+    /// This window's mean is the base.
+    Measuring,
+}
+
+impl Bdp {
+    pub(super) fn new(config: &LimitConfig) -> Self {
+        Self {
+            min: config.min.into(),
+            max: config.max.into(),
+            full: config.initial.into(),
+            limit: config.initial,
+            base: None,
+            probe: Probe::No,
+            rates: Rates::default(),
+        }
+    }
+
+    fn measure(&mut self, window: &Window) {
+        let mean = window.mean.as_secs_f64();
+        let lower = self.base.is_none_or(|(base, _)| mean < base);
+        if self.probe == Probe::Measuring {
+            self.probe = Probe::No;
+            self.base = Some((mean, window.end));
+            return; // the rate of a halved limit says nothing
+        }
+        self.rates.push(window.rate(), window.end);
+        if lower {
+            self.base = Some((mean, window.end));
+        }
+    }
+}
+
+impl ConcurrencyLimit for Bdp {
+    fn limit(&self) -> u32 {
+        self.limit
+    }
+
+    fn update(&mut self, window: &Window) {
+        if self.probe == Probe::Draining {
+            self.probe = Probe::Measuring;
+            return;
+        }
+        self.measure(window);
+        let Some((base, measured)) = self.base else { return };
+        let Some(rate) = self.rates.highest() else { return };
+        let mut next = GAIN * rate * base + 1.0;
+        if !window.limited {
+            next = next.max(self.full.min(f64::from(window.max_in_flight) * HEADROOM));
+        }
+        self.full = next.max(self.full * FALLS_TO).clamp(self.min, self.max);
+        self.limit = self.full.ceil() as u32;
+        let old = window.end.saturating_duration_since(measured) > PROBE_EVERY;
+        if window.limited && window.waiting && old {
+            self.limit = (self.full / 2.0).ceil().max(self.min) as u32;
+            self.probe = Probe::Draining;
+        }
+    }
+
+    fn base(&self) -> Option<Duration> {
+        self.base.map(|(base, _)| Duration::from_secs_f64(base))
+    }
+}
+
+/// The completion rates of the last windows, in a ring.
+#[derive(Debug, Default)]
+struct Rates {
+    ring: [Option<(f64, Instant)>; 32],
+    next: usize,
+}
+
+impl Rates {
+    fn push(&mut self, rate: f64, at: Instant) {
+        for entry in &mut self.ring {
+            let old = entry.is_some_and(|(_, then)| at.saturating_duration_since(then) > REMEMBERED);
+            if old {
+                *entry = None;
+            }
+        }
+        self.ring[self.next] = Some((rate, at));
+        self.next = (self.next + 1) % self.ring.len();
+    }
+
+    fn highest(&self) -> Option<f64> {
+        self.ring.iter().flatten().map(|&(rate, _)| rate).reduce(f64::max)
+    }
+}

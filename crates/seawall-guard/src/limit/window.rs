@@ -1,0 +1,128 @@
+//! Samples, and the windows that they are gathered into.
+
+use std::time::{Duration, Instant};
+
+/// One finished piece of work.
+#[derive(Debug, Clone, Copy)]
+pub struct Sample {
+    /// When it ended.
+    pub now: Instant,
+    /// How long it took from its start to its end; what it waited before its start is not in it.
+    pub latency: Duration,
+    /// How many were in flight just before it ended, itself included.
+    pub in_flight: u32,
+    /// How long its caller was willing to wait, counted from its arrival.
+    pub allowed: Duration,
+    /// It ended as it does when there is too much to do: timed out, or refused from behind.
+    pub dropped: bool,
+}
+
+/// What happened during one stretch of time.
+#[derive(Debug, Clone, Copy)]
+pub struct Window {
+    /// When the window was closed.
+    pub end: Instant,
+    /// How long it lasted.
+    pub length: Duration,
+    /// How many ended in it; at least one.
+    pub samples: u32,
+    /// How many of them were dropped.
+    pub dropped: u32,
+    /// Their mean latency.
+    pub mean: Duration,
+    /// The shortest.
+    pub min: Duration,
+    /// The longest.
+    pub max: Duration,
+    /// The most that were in flight.
+    pub max_in_flight: u32,
+    /// The mean of what their callers were willing to wait.
+    pub allowed: Duration,
+    /// The limit was the binding constraint: all room was taken at some moment.
+    pub limited: bool,
+    /// Something waited for room.
+    pub waiting: bool,
+}
+
+impl Window {
+    /// Completions per second.
+    pub fn rate(&self) -> f64 {
+        f64::from(self.samples) / self.length.as_secs_f64().max(1e-9)
+    }
+}
+
+/// A window in the making.
+#[derive(Debug)]
+pub(super) struct Gathering {
+    length: Duration,
+    min_samples: u32,
+    start: Instant,
+    samples: u32,
+    dropped: u32,
+    total: Duration,
+    min: Duration,
+    max: Duration,
+    max_in_flight: u32,
+    allowed: Duration,
+    limited: bool,
+    waiting: bool,
+}
+
+/// A window without enough samples is closed all the same once it has lasted this many times its length: a service
+/// of ten requests a second must be able to learn too.
+const AT_MOST_LENGTHS: u32 = 10;
+
+impl Gathering {
+    pub(super) fn new(length: Duration, min_samples: u32, start: Instant) -> Self {
+        Self {
+            length,
+            min_samples,
+            start,
+            samples: 0,
+            dropped: 0,
+            total: Duration::ZERO,
+            min: Duration::MAX,
+            max: Duration::ZERO,
+            max_in_flight: 0,
+            allowed: Duration::ZERO,
+            limited: false,
+            waiting: false,
+        }
+    }
+
+    pub(super) fn note_waiting(&mut self) {
+        self.waiting = true;
+    }
+
+    /// Adds a sample; the finished window, if this was its last.
+    pub(super) fn add(&mut self, sample: &Sample, limit: u32) -> Option<Window> {
+        self.samples += 1;
+        self.dropped += u32::from(sample.dropped);
+        self.total = self.total.saturating_add(sample.latency);
+        self.min = self.min.min(sample.latency);
+        self.max = self.max.max(sample.latency);
+        self.max_in_flight = self.max_in_flight.max(sample.in_flight);
+        self.allowed = self.allowed.saturating_add(sample.allowed);
+        self.limited |= sample.in_flight >= limit;
+        let length = sample.now.saturating_duration_since(self.start);
+        let enough = length >= self.length && self.samples >= self.min_samples;
+        if !enough && length < self.length * AT_MOST_LENGTHS && self.samples < u32::MAX {
+            return None;
+        }
+        let window = Window {
+            end: sample.now,
+            length,
+            samples: self.samples,
+            dropped: self.dropped,
+            mean: self.total / self.samples,
+            min: self.min,
+            max: self.max,
+            max_in_flight: self.max_in_flight,
+            allowed: self.allowed / self.samples,
+            limited: self.limited,
+            waiting: self.waiting,
+        };
+        *self = Self::new(self.length, self.min_samples, sample.now);
+        Some(window)
+    }
+}
