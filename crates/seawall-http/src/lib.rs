@@ -37,7 +37,7 @@ pub use context::Context;
 pub use cookies::CookieKeys;
 pub use cookies::{SameSite, SetCookie};
 pub use error::{BuildError, Error, Field, Result};
-pub use extract::{Cookie, Extract, ExtractOptional, Form, Header, Json, Path, Query, State, WholeBody};
+pub use extract::{Bind, Cookie, Extract, ExtractOptional, Form, Header, Json, Path, Query, State, WholeBody};
 pub use handler::{Endpoint, Handler, RouteOptions};
 pub use middleware::{Middleware, Next, after, around, before};
 pub use proxies::{ClientHeader, ProxyConfig, TrustedProxies};

@@ -12,7 +12,7 @@ use super::{BodyState, Context};
 use crate::body::Body;
 use crate::error::{Error, Result};
 use crate::extract::values::{Pair, Source, unparsed};
-use crate::extract::{self, Json, Path, Query};
+use crate::extract::{self, Bind, Path, Query};
 use crate::middleware::BodyLimit;
 
 impl Context {
@@ -125,12 +125,17 @@ impl Context {
     pub fn params_as<T: DeserializeOwned>(&self) -> Result<T> {
         Path::read(self).map(|Path(value)| value)
     }
-    /// The JSON body, into a type of yours.
+    /// Path, query and body into one type of yours, by name; see [`Bind`](crate::Bind) for what goes before what. For
+    /// the body alone take [`Json`](crate::Json) or [`Form`](crate::Form) as an argument.
     ///
     /// # Errors
-    /// 400 for what is no JSON, 413, 415, and 422 naming the field.
+    /// 400 for what is wrong in the head or is no JSON, 422 for what is wrong in the body, each naming the field; 413,
+    /// 415.
+    ///
+    /// # Cancel safety
+    /// As [`Context::body`].
     pub async fn bind<T: DeserializeOwned>(&self) -> Result<T> {
-        Json::read(self).await.map(|Json(value)| value)
+        Bind::read(self).await.map(|Bind(value)| value)
     }
 
     /// The whole body. It stays readable, so that a middleware may peek, or run the rest of the chain again.

@@ -3,6 +3,7 @@
 //! [`Extract`] reads the head and may stand anywhere; `Extract<WholeBody>` reads the body and must stand last. Both
 //! give the same errors as the methods of [`Context`], because they are the same functions.
 
+pub(crate) mod bind;
 mod body;
 mod content_type;
 pub(crate) mod cookie;
@@ -23,6 +24,7 @@ use http::{HeaderMap, Method};
 use crate::context::Context;
 use crate::error::{Error, Result};
 
+pub use bind::Bind;
 pub use cookie::Cookie;
 pub use form::Form;
 pub use header::Header;

@@ -7,6 +7,7 @@
 )]
 
 mod answers;
+mod binding;
 mod body;
 mod errors;
 mod extractors;

@@ -86,7 +86,6 @@ enum Message {
 
 impl Problem {
     /// `message` about the value called `field`.
-    #[expect(dead_code, reason = "for the binding of several sources, next")]
     pub(crate) fn of(source: Source, field: impl Into<String>, message: impl Into<String>) -> Self {
         Self { field: Some(field.into()), source: Some(source), message: Message::Says(message.into()) }
     }
