@@ -27,14 +27,49 @@ pub enum Rejected {
     /// Too many of the last calls were retries already; another would feed the storm.
     #[error("retry budget spent")]
     RetryBudgetSpent,
+    /// The queue holds as much as can be served in time.
+    #[error("the queue is full")]
+    QueueFull,
+    /// It stood in the queue for longer than it could be of use.
+    #[error("waited too long for room")]
+    WaitedTooLong,
+    /// There is an overload, and more important work takes all room.
+    #[error("more important work takes all room")]
+    LowPriority,
+    /// Nobody waits for the answer any more, or will by the time that it could be there.
+    #[error("the deadline has passed, or is too near")]
+    DeadlineExceeded,
+    /// The calls before this one failed; the breaker holds them off.
+    #[error("circuit open, next try in {retry_after:?}")]
+    CircuitOpen {
+        /// When the breaker lets the next call through, counted from the refusal.
+        retry_after: Duration,
+    },
+    /// The other side has refused so much that this caller holds back by itself.
+    #[error("held back, since the other side refuses most calls")]
+    Throttled,
+    /// Memory, processor or file handles are nearly used up.
+    #[error("the process has run out of {resource}")]
+    UnderPressure {
+        /// What is short.
+        resource: &'static str,
+    },
 }
 
 impl Rejected {
     /// When to try again, where that is known.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::RateLimited { retry_after } => Some(*retry_after),
-            Self::Saturated | Self::TooCostly { .. } | Self::RetryBudgetSpent => None,
+            Self::RateLimited { retry_after } | Self::CircuitOpen { retry_after } => Some(*retry_after),
+            Self::Saturated
+            | Self::TooCostly { .. }
+            | Self::RetryBudgetSpent
+            | Self::QueueFull
+            | Self::WaitedTooLong
+            | Self::LowPriority
+            | Self::DeadlineExceeded
+            | Self::Throttled
+            | Self::UnderPressure { .. } => None,
         }
     }
 
@@ -42,7 +77,16 @@ impl Rejected {
     pub fn class(&self) -> Class {
         match self {
             Self::TooCostly { .. } => Class::Permanent,
-            Self::Saturated | Self::RateLimited { .. } | Self::RetryBudgetSpent => Class::Transient,
+            Self::Saturated
+            | Self::RateLimited { .. }
+            | Self::RetryBudgetSpent
+            | Self::QueueFull
+            | Self::WaitedTooLong
+            | Self::LowPriority
+            | Self::DeadlineExceeded
+            | Self::CircuitOpen { .. }
+            | Self::Throttled
+            | Self::UnderPressure { .. } => Class::Transient,
         }
     }
 
@@ -53,6 +97,13 @@ impl Rejected {
             Self::RateLimited { .. } => "rate_limited",
             Self::TooCostly { .. } => "too_costly",
             Self::RetryBudgetSpent => "retry_budget_spent",
+            Self::QueueFull => "queue_full",
+            Self::WaitedTooLong => "waited_too_long",
+            Self::LowPriority => "low_priority",
+            Self::DeadlineExceeded => "deadline_exceeded",
+            Self::CircuitOpen { .. } => "circuit_open",
+            Self::Throttled => "throttled",
+            Self::UnderPressure { .. } => "under_pressure",
         }
     }
 }

@@ -183,6 +183,17 @@ pub(super) fn refusal(rejected: &Rejected) -> Error {
         Rejected::RetryBudgetSpent => {
             Error::unavailable("a service behind this one is failing").retry_after(SOON)
         }
+        Rejected::QueueFull
+        | Rejected::WaitedTooLong
+        | Rejected::LowPriority
+        | Rejected::UnderPressure { .. } => Error::unavailable("too much to do").retry_after(SOON),
+        Rejected::DeadlineExceeded => Error::deadline_exceeded(),
+        Rejected::CircuitOpen { retry_after } => {
+            Error::unavailable("a service behind this one is failing").retry_after(*retry_after)
+        }
+        Rejected::Throttled => {
+            Error::unavailable("a service behind this one has too much to do").retry_after(SOON)
+        }
     }
 }
 
