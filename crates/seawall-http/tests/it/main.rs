@@ -6,9 +6,13 @@
     reason = "helpers of tests, and the most arguments there can be"
 )]
 
+mod aborted;
 mod answers;
 mod binding;
 mod body;
+mod client_ip;
+mod cookies;
+mod deadline;
 mod errors;
 mod extractors;
 mod groups;
@@ -22,6 +26,7 @@ mod server;
 mod sources;
 mod start;
 mod swap;
+mod tracing;
 
 use seawall_http::App;
 use seawall_http::testing::{TestClient, TestResponse};

@@ -1,7 +1,11 @@
 //! Drives an app without a network: a request goes through the very service that a socket would reach.
 
+mod jar;
+mod multipart;
+
 use std::fmt;
 use std::future::IntoFuture;
+use std::net::SocketAddr;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -16,6 +20,8 @@ use crate::clock;
 use crate::context::Arrival;
 use crate::error::Result;
 use crate::service::Service;
+use jar::Jar;
+pub use multipart::Multipart;
 
 /// Sends requests to an app without a network and without a port.
 ///
@@ -30,7 +36,11 @@ use crate::service::Service;
 /// # Ok::<(), seawall_http::Error>(()) }).unwrap();
 /// ```
 #[derive(Debug)]
-pub struct TestClient(Service);
+pub struct TestClient {
+    service: Service,
+    peer: Option<SocketAddr>,
+    jar: Option<Jar>,
+}
 
 impl TestClient {
     /// Builds the app.
@@ -38,7 +48,20 @@ impl TestClient {
     /// # Errors
     /// As [`App::build`].
     pub fn new(app: App) -> Result<Self> {
-        app.build().map(Self)
+        Ok(Self { service: app.build()?, peer: None, jar: None })
+    }
+    /// The address that all requests seem to come from, such as `"192.0.2.1:4711"`. Default: none.
+    ///
+    /// # Panics
+    /// If it is no address with a port.
+    #[must_use]
+    pub fn with_peer(self, peer: &str) -> Self {
+        Self { peer: Some(peer.parse().expect("a test gives a valid address")), ..self }
+    }
+    /// Keeps the cookies that answers set, and sends them back, by name and path, as a browser does.
+    #[must_use]
+    pub fn with_cookies(self) -> Self {
+        Self { jar: Some(Jar::default()), ..self }
     }
 
     /// A GET request; `.await` sends it.
@@ -57,24 +80,37 @@ impl TestClient {
     pub fn delete(&self, target: &str) -> TestRequest<'_> {
         self.request(Method::DELETE, target)
     }
+    /// A PATCH request.
+    pub fn patch(&self, target: &str) -> TestRequest<'_> {
+        self.request(Method::PATCH, target)
+    }
+    /// A HEAD request.
+    pub fn head(&self, target: &str) -> TestRequest<'_> {
+        self.request(Method::HEAD, target)
+    }
+    /// An OPTIONS request.
+    pub fn options(&self, target: &str) -> TestRequest<'_> {
+        self.request(Method::OPTIONS, target)
+    }
     /// A request with any method.
     ///
     /// # Panics
     /// If `target` is no request target.
     pub fn request(&self, method: Method, target: &str) -> TestRequest<'_> {
         let request = http::Request::builder().method(method).uri(target).body(Body::whole(Bytes::new()));
-        TestRequest { service: &self.0, request: request.expect("a test gives a valid target") }
+        TestRequest { client: self, peer: self.peer, request: request.expect("a test gives a valid target") }
     }
     /// The service behind it.
     pub fn service(&self) -> &Service {
-        &self.0
+        &self.service
     }
 }
 
 /// A request under construction; `.await` sends it.
 #[derive(Debug)]
 pub struct TestRequest<'a> {
-    service: &'a Service,
+    client: &'a TestClient,
+    peer: Option<SocketAddr>,
     request: http::Request<Body>,
 }
 
@@ -111,15 +147,54 @@ impl TestRequest<'_> {
         let body = serde_json::to_vec(body).expect("a test sends what serialises");
         self.header(header::CONTENT_TYPE.as_str(), "application/json").body(body)
     }
+    /// Sends `form` as a browser's form without files does.
+    ///
+    /// # Panics
+    /// If it does not serialise.
+    #[must_use]
+    pub fn form<T: Serialize + ?Sized>(self, form: &T) -> Self {
+        let body = serde_html_form::to_string(form).expect("a test sends what serialises");
+        self.header(header::CONTENT_TYPE.as_str(), "application/x-www-form-urlencoded").body(body)
+    }
+    /// Sends a form with files.
+    #[must_use]
+    pub fn multipart(self, parts: Multipart) -> Self {
+        let (content_type, body) = parts.finish();
+        self.header(header::CONTENT_TYPE.as_str(), &content_type).body(body)
+    }
+    /// Sends a cookie, before those that the client keeps.
+    ///
+    /// # Panics
+    /// If name or value cannot stand in a header.
+    #[must_use]
+    pub fn cookie(self, name: &str, value: &str) -> Self {
+        self.header(header::COOKIE.as_str(), &format!("{name}={value}"))
+    }
+    /// The address that this request seems to come from.
+    ///
+    /// # Panics
+    /// If it is no address with a port.
+    #[must_use]
+    pub fn peer(self, peer: &str) -> Self {
+        Self { peer: Some(peer.parse().expect("a test gives a valid address")), ..self }
+    }
 }
 
 impl<'a> IntoFuture for TestRequest<'a> {
     type Output = TestResponse;
     type IntoFuture = BoxFuture<'a, TestResponse>;
-    fn into_future(self) -> Self::IntoFuture {
+    fn into_future(mut self) -> Self::IntoFuture {
         Box::pin(async move {
-            let arrival = Arrival { peer: None, at: clock::now() };
-            let (head, body) = self.service.respond(self.request, arrival).await.into_parts();
+            let path = self.request.uri().path().to_owned();
+            let jar = self.client.jar.as_ref();
+            if let Some(kept) = jar.and_then(|jar| jar.header(&path)) {
+                self.request.headers_mut().append(header::COOKIE, kept);
+            }
+            let arrival = Arrival { peer: self.peer, at: clock::now() };
+            let (head, body) = self.client.service.respond(self.request, arrival).await.into_parts();
+            if let Some(jar) = jar {
+                jar.take(&head.headers, &path, clock::wall());
+            }
             let body = body.collect().await.map(|body| body.to_bytes()).map_err(|failed| failed.to_string());
             TestResponse { status: head.status, headers: head.headers, body }
         })
@@ -145,6 +220,15 @@ impl TestResponse {
     /// A header as text; empty if it is missing or no text.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+    /// Where a redirect leads to; `None` if this is none.
+    pub fn redirect(&self) -> Option<&str> {
+        self.status.is_redirection().then(|| self.headers.get(header::LOCATION)?.to_str().ok())?
+    }
+    /// The `Set-Cookie` line of the cookie called `name`, without the name: `7; Path=/; Secure`.
+    pub fn set_cookie(&self, name: &str) -> Option<&str> {
+        let lines = self.headers.get_all(header::SET_COOKIE).iter().filter_map(|line| line.to_str().ok());
+        lines.filter_map(|line| line.split_once('=')).find(|(known, _)| *known == name).map(|(_, rest)| rest)
     }
     /// The body.
     ///
