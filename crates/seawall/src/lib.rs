@@ -16,10 +16,10 @@ pub use seawall_core as core;
 pub use seawall_data as data;
 pub use seawall_guard as guard;
 pub use seawall_http::{
-    App, Body, BodyWriter, BuildError, Context, Endpoint, Error, Extract, Field, Form, Group, Handler, Html,
-    IntoError, IntoResponse, Json, Middleware, Next, Path, Query, Redirect, Response, Result, RouteOptions,
-    Server, ServerConfig, Service, ShutdownHandle, State, WholeBody, after, around, before, extract,
-    middleware, testing,
+    App, Bind, Body, BodyWriter, BuildError, Context, Cookie, Endpoint, Error, Extract, ExtractOptional,
+    Field, Form, Group, Handler, Header, Html, IntoError, IntoResponse, Json, Middleware, Next, Path, Query,
+    Redirect, Response, Result, RouteOptions, Server, ServerConfig, Service, ShutdownHandle, State,
+    WholeBody, after, around, before, extract, middleware, testing,
 };
 pub use seawall_observe as observe;
 pub use seawall_tasks as tasks;
@@ -33,8 +33,8 @@ pub use serde_json::json;
 pub mod prelude {
     pub use crate::middleware::{AccessLog, BodyLimit, RequestId};
     pub use crate::{
-        App, Body, Bytes, Context, Error, Extract, Form, Group, Html, IntoResponse, Json, Middleware, Next,
-        Path, Query, Redirect, Response, Result, RouteOptions as _, ServerConfig, State, StatusCode,
-        WholeBody, after, around, before, json,
+        App, Bind, Body, Bytes, Context, Cookie, Error, Extract, Form, Group, Header, Html, IntoResponse,
+        Json, Middleware, Next, Path, Query, Redirect, Response, Result, RouteOptions as _, ServerConfig,
+        State, StatusCode, WholeBody, after, around, before, json,
     };
 }

@@ -25,6 +25,8 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 
 pub use bind::Bind;
+#[doc(hidden)]
+pub use bind::derive;
 pub use cookie::Cookie;
 pub use form::Form;
 pub use header::Header;
@@ -33,6 +35,59 @@ pub use optional::ExtractOptional;
 pub use path::Path;
 pub use query::Query;
 pub use state::State;
+
+/// Makes a struct an argument of a handler: each field says where it comes from, and comes from nowhere else.
+///
+/// | attribute | the value | if it is missing |
+/// |---|---|---|
+/// | `#[bind(path)]` | the path parameter of the field's name | `None` for an `Option`, else 500: the route has none |
+/// | `#[bind(query)]` | the query's key; all its values for a `Vec` | `None`, an empty `Vec`, else 400 |
+/// | `#[bind(header)]` | the header, `x_tenant` for `X-Tenant` | the same |
+/// | `#[bind(cookie)]` | the cookie, as it was sent | the same |
+/// | `#[bind(body)]` | the whole body by its content type, as [`struct@Bind`] reads it | `None` for an `Option`, else 400 |
+///
+/// `#[bind(query = "tag")]` gives another name; `#[bind(query, default)]` and `#[bind(query, default = 20)]` a value for
+/// what is missing. A struct with a `body` must be the last argument, another may stand anywhere. Types read as in
+/// [`Query`]; each needs `serde::Deserialize`, the struct does not.
+///
+/// One error names all fields that are wrong: 400, or 422 if only the body is. A crate that does not depend on `seawall`
+/// under that name says `#[bind(crate = its_name)]` on the struct.
+///
+/// ```
+/// # extern crate seawall_http as seawall;
+/// use seawall::{App, Bind, Error, Result};
+///
+/// #[derive(Bind)]
+/// struct Place {
+///     #[bind(path)]
+///     shop: u64,
+///     #[bind(query, default = 1)]
+///     copies: u32,
+///     #[bind(query = "tag")]
+///     tags: Vec<String>,
+///     #[bind(header = "x-tenant")]
+///     tenant: String,
+///     #[bind(cookie)]
+///     session: Option<String>,
+///     #[bind(body)]
+///     order: Order,
+/// }
+///
+/// #[derive(serde::Deserialize)]
+/// struct Order {
+///     sku: String,
+/// }
+///
+/// async fn place(place: Place) -> Result<String> {
+///     let session = place.session.ok_or_else(|| Error::unauthorized("sign in first"))?;
+///     Ok(format!("{} x {} in {} for {} {session} {:?}", place.copies, place.order.sku, place.shop, place.tenant, place.tags))
+/// }
+///
+/// fn main() {
+///     let app = App::new().post("/shops/:shop/orders", place);
+/// }
+/// ```
+pub use seawall_macros::Bind;
 
 /// Marks an argument that reads the head of the request, so that it may stand anywhere.
 #[derive(Debug)]
@@ -45,8 +100,8 @@ pub enum WholeBody {}
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be this argument of a handler",
     label = "an argument of this handler cannot be taken from the request",
-    note = "arguments are `Context` (by value, not `&Context`), `Path<T>`, `Query<T>`, `State<T>`, `HeaderMap`, `Json<T>`, `Form<T>`, `Bytes`, `String`, `Body` and types with `impl Extract`",
-    note = "an argument that reads the body (`Json<T>`, `Form<T>`, `Bytes`, `String`, `Body`) must be the last one"
+    note = "arguments are `Context` (by value, not `&Context`), `Path<T>`, `Query<T>`, `Header<T>`, `Cookie<T>`, `State<T>`, `HeaderMap`, `Json<T>`, `Form<T>`, `Bind<T>`, `Multipart`, `MultipartForm<T>`, `Bytes`, `String`, `Body`, `Valid<_>`, `Option<_>` and `Result<_>` around these, and types with `#[derive(Bind)]` or `impl Extract`",
+    note = "an argument that reads the body (`Json<T>`, `Form<T>`, `Bind<T>`, `Multipart`, `MultipartForm<T>`, `Bytes`, `String`, `Body`) must be the last one"
 )]
 pub trait Extract<Part = Head>: Sized {
     /// Takes it from the request.

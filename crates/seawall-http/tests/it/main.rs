@@ -6,6 +6,9 @@
     reason = "helpers of tests, and the most arguments there can be"
 )]
 
+// The name that users know it by, and that the derives write.
+extern crate seawall_http as seawall;
+
 mod aborted;
 mod answers;
 mod binding;
@@ -13,6 +16,7 @@ mod body;
 mod client_ip;
 mod cookies;
 mod deadline;
+mod derive;
 mod errors;
 mod extractors;
 mod groups;

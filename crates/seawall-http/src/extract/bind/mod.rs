@@ -1,7 +1,10 @@
 //! One type out of several places of a request: path, query and body.
 //!
-//! `merge.rs` reads the head and a JSON body into one type.
+//! `merge.rs` reads the head and a JSON body into one type; `derive.rs` is what `#[derive(Bind)]`
+//! calls, where each field says where it comes from.
 
+#[doc(hidden)]
+pub mod derive;
 mod merge;
 
 use serde::de::{DeserializeOwned, Deserializer, Visitor};
@@ -23,12 +26,13 @@ const WRONG: &str = "the request is not what was expected";
 /// - **The query is read for every method**, and a key that the body has too is the body's. Echo reads it for some
 ///   methods only, so that the same request means something else with another method. That the query fills what the
 ///   body leaves out gives a client no field that it could not send anyway; but a link can have a query, and be
-///   followed by somebody else. Where that matters, take [`Json`](super::Json).
+///   followed by somebody else. Where that matters, derive [`Bind`](derive@crate::Bind) and say where each field comes
+///   from, or take [`Json`](super::Json).
 ///
 /// The body is read by its content type: JSON (also without a content type), a form, the text fields of a multipart
-/// form (files are skipped; `MultipartForm` has them). A request without a body has none,
-/// whatever it says; another content type is a 415. A browser sends forms to other sites without asking, so a route
-/// that goes by a cookie needs protection against that.
+/// form (files are skipped; `MultipartForm` has them). A request without a body has none, whatever it says; another
+/// content type is a 415. A browser sends forms to other sites without asking, so a route that goes by a cookie needs
+/// protection against that.
 ///
 /// Text values read as in [`Query`](super::Query), those of JSON as in [`Json`](super::Json). An array is no struct where
 /// path or query have values: it would fill fields past their names. Refusals: 400 for what is wrong in the head or is

@@ -68,7 +68,6 @@ impl<'de> Deserializer<'de> for Keyed<'de> {
 }
 
 /// A value that was not sent: `None` for an option, empty for a list, missing for the rest.
-#[expect(dead_code, reason = "for the binding of several sources, next")]
 pub(crate) struct Absent<'a>(pub(crate) &'a str);
 
 impl<'de> Deserializer<'de> for Absent<'_> {

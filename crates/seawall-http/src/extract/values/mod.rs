@@ -14,7 +14,7 @@ use serde::de;
 
 use crate::error::Error;
 
-pub(crate) use keyed::Keyed;
+pub(crate) use keyed::{Absent, Keyed};
 pub(crate) use value::{Value, unparsed};
 
 /// The most bytes of a client's text that an error repeats.

@@ -34,6 +34,10 @@ impl<'de> Value<'de> {
     pub(crate) fn one(pair: Pair<'de>) -> Self {
         Self { pairs: SmallVec::from_buf([pair]), index: None }
     }
+    /// All `pairs` have the same name.
+    pub(crate) fn several(pairs: SmallVec<[Pair<'de>; 1]>) -> Self {
+        Self { pairs, index: None }
+    }
     /// One more under its name.
     pub(super) fn push(&mut self, pair: Pair<'de>) {
         self.pairs.push(pair);
