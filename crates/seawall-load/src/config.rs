@@ -1,15 +1,19 @@
 //! What a run is asked to do, as plain values. Checked once, by [`Load::new`](crate::Load::new) and
 //! [`run_users`](crate::users::run_users).
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use seawall_core::ConfigError;
 
-use crate::request::Request;
+use crate::compile::Compiled;
+use crate::dial::ConnectConfig;
+use crate::form::FormPart;
 use crate::schedule::{Arrivals, Pace, Profile, Stage};
 use crate::target::Target;
+use crate::tls::{TlsClient, TlsConfig};
 
 /// Most connections of one run: each needs a file descriptor, and towards one address a client port.
 pub const MAX_CONNECTIONS: usize = 60_000;
@@ -19,6 +23,8 @@ pub const MAX_THREADS: usize = 256;
 pub const MAX_DURATION: Duration = Duration::from_secs(24 * 3600);
 /// Highest rate in requests per second.
 pub const MAX_RATE: f64 = 10_000_000.0;
+/// Most requests on one connection at once.
+pub const MAX_PIPELINE: usize = 1_000;
 /// Most stages of an open loop.
 pub const MAX_STAGES: usize = 1_000;
 /// Most given times of an open loop.
@@ -71,6 +77,28 @@ pub struct LoadConfig {
     pub headers: Vec<(String, String)>,
     /// The body of each request; `Content-Length` is set from it. Default empty.
     pub body: Vec<u8>,
+    /// A form instead of the body (`multipart/form-data`). Default none.
+    pub form: Vec<FormPart>,
+    /// Path, values of fields, the body and texts of the form are templates: `{{seq}}`, `{{rand 1 6}}`, `{{uuid}}`,
+    /// `{{csv.COLUMN}}`. They are compiled once. Default false: braces are braces.
+    pub templates: bool,
+    /// A CSV file with the rows of `{{csv.COLUMN}}`. Default none.
+    pub data: Option<PathBuf>,
+    /// Where the random numbers of templates begin. Default 1.
+    pub seed: u64,
+    /// Instead of method, path, fields and body: these requests, one after the other, and again from the first;
+    /// whole, as [`Request::render`](crate::Request::render) makes them. With `times`, each has its own. Default none.
+    pub list: Vec<Vec<u8>>,
+    /// Where connections go and come from. Default: to the URL's host.
+    pub connect: ConnectConfig,
+    /// For `https` URLs.
+    pub tls: TlsConfig,
+    /// False closes a connection after each answer, and says so in the request. Default true.
+    pub keep_alive: bool,
+    /// A connection is closed after so many requests, and a new one is opened. Default: as long as the server keeps it.
+    pub requests_per_connection: Option<u64>,
+    /// Requests on one connection at once (HTTP/1.1 pipelining): sent without waiting for the answers before. Default 1.
+    pub pipeline: usize,
     /// Default [`WarmUp::Auto`].
     pub warmup: WarmUp,
     /// How long a request may wait for its complete answer, counted from the send. Also how long the end of the run
@@ -101,6 +129,16 @@ impl Default for LoadConfig {
             method: "GET".to_owned(),
             headers: Vec::new(),
             body: Vec::new(),
+            form: Vec::new(),
+            templates: false,
+            data: None,
+            seed: 1,
+            list: Vec::new(),
+            connect: ConnectConfig::default(),
+            tls: TlsConfig::default(),
+            keep_alive: true,
+            requests_per_connection: None,
+            pipeline: 1,
             warmup: WarmUp::Auto,
             timeout: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(2),
@@ -114,8 +152,12 @@ impl Default for LoadConfig {
 #[derive(Debug, Clone)]
 pub(crate) struct Checked {
     pub(crate) target: Target,
-    pub(crate) request: Vec<u8>,
-    pub(crate) head_only: bool,
+    pub(crate) compiled: Compiled,
+    pub(crate) seed: u64,
+    pub(crate) connect: ConnectConfig,
+    pub(crate) tls: Option<TlsClient>,
+    pub(crate) requests_per_connection: u64,
+    pub(crate) pipeline: usize,
     pub(crate) pace: Pace,
     pub(crate) requests: Option<u64>,
     pub(crate) deadline: Option<Duration>,
@@ -133,12 +175,10 @@ pub(crate) struct Checked {
 impl Checked {
     pub(crate) fn new(config: &LoadConfig) -> Result<Self, ConfigError> {
         let target = Target::parse(&config.url)?;
-        let request = Request {
-            method: &config.method,
-            path: &target.path,
-            headers: &config.headers,
-            body: &config.body,
-        };
+        let compiled = Compiled::new(config, &target)?;
+        config.connect.check()?;
+        let tls =
+            target.tls.then(|| TlsClient::new(&config.tls, &target.name, &[b"http/1.1"])).transpose()?;
         let Timing { pace, warmup, duration } = Timing::new(config)?;
         let open = !matches!(pace, Pace::Closed);
         let connections = in_range("load.connections", config.connections, MAX_CONNECTIONS)?;
@@ -158,8 +198,12 @@ impl Checked {
             }
         }
         Ok(Self {
-            request: request.render(&target.host)?,
-            head_only: config.method == "HEAD",
+            compiled,
+            seed: config.seed,
+            connect: config.connect.clone(),
+            tls,
+            requests_per_connection: requests_per_connection(config)?,
+            pipeline: in_range("load.pipeline", config.pipeline, MAX_PIPELINE)?,
             target,
             pace,
             requests: config.requests,
@@ -178,6 +222,18 @@ impl Checked {
             cpus: cpus("load.cpus", config.cpus.as_deref())?,
             interrupt: Arc::clone(&config.interrupt),
         })
+    }
+}
+
+fn requests_per_connection(config: &LoadConfig) -> Result<u64, ConfigError> {
+    match (config.requests_per_connection, config.keep_alive) {
+        (Some(0), _) => Err(ConfigError::new("load.requests_per_connection", 0, "at least 1")),
+        (Some(requests @ 2..), false) => {
+            let allowed = "1, or left out, without keep-alive";
+            Err(ConfigError::new("load.requests_per_connection", requests, allowed))
+        }
+        (_, false) => Ok(1),
+        (requests, true) => Ok(requests.unwrap_or(u64::MAX)),
     }
 }
 

@@ -1,7 +1,6 @@
 //! Starts the generator threads, reads their windows, ends the run: what [`Load`](crate::Load) and
 //! [`run_users`](crate::users::run_users) have in common.
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Barrier};
@@ -60,7 +59,7 @@ impl Tick {
 /// What is to be driven.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
-    pub(crate) address: SocketAddr,
+    pub(crate) url: String,
     pub(crate) warmup: WarmUp,
     pub(crate) duration: Duration,
     pub(crate) cpus: Vec<usize>,
@@ -100,7 +99,7 @@ pub(crate) fn drive<W: Work>(
         let mut works = Vec::new();
         for handle in handles {
             let result = handle.join().map_err(|_| LoadError::Panicked)?;
-            works.push(result.map_err(|source| LoadError::Thread { address: plan.address, source })?);
+            works.push(result.map_err(|source| LoadError::Thread { url: plan.url.clone(), source })?);
         }
         Ok((totals, works))
     })

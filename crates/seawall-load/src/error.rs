@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 
 use serde::{Serialize, Serializer};
 
@@ -21,6 +20,10 @@ pub enum ErrorClass {
     NoPorts,
     /// The client has no free file descriptor left.
     NoFds,
+    /// The TLS handshake failed: no TLS there, no common version, or a client certificate was refused.
+    TlsHandshake,
+    /// The server's certificate is not one that is trusted for this name.
+    TlsVerify,
     /// The request could not be written.
     Write,
     /// The connection was cut while the answer was awaited or read.
@@ -49,13 +52,15 @@ pub enum ErrorClass {
 
 impl ErrorClass {
     /// Every class, in the order of declaration.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::ConnectRefused,
         Self::ConnectTimeout,
         Self::ConnectReset,
         Self::ConnectUnreachable,
         Self::NoPorts,
         Self::NoFds,
+        Self::TlsHandshake,
+        Self::TlsVerify,
         Self::Write,
         Self::ReadReset,
         Self::EofEarly,
@@ -79,6 +84,8 @@ impl ErrorClass {
             Self::ConnectUnreachable => "connect_unreachable",
             Self::NoPorts => "no_ports",
             Self::NoFds => "no_fds",
+            Self::TlsHandshake => "tls_handshake",
+            Self::TlsVerify => "tls_verify",
             Self::Write => "write",
             Self::ReadReset => "read_reset",
             Self::EofEarly => "eof_early",
@@ -104,10 +111,16 @@ impl ErrorClass {
         matches!(self, Self::TimeoutFirstByte | Self::TimeoutBody | Self::UnansweredAtEnd)
     }
 
+    pub(crate) fn is_tls(self) -> bool {
+        matches!(self, Self::TlsHandshake | Self::TlsVerify)
+    }
+
     /// The class of a failed attempt to connect.
     pub(crate) fn of_connect(error: &io::Error) -> Self {
         match error.raw_os_error() {
             Some(libc::ECONNREFUSED) => Self::ConnectRefused,
+            // A unix socket says so when its backlog is full.
+            Some(libc::EAGAIN) => Self::ConnectTimeout,
             Some(libc::ETIMEDOUT) => Self::ConnectTimeout,
             Some(libc::ECONNRESET) => Self::ConnectReset,
             Some(libc::EADDRNOTAVAIL) => Self::NoPorts,
@@ -145,10 +158,10 @@ pub enum LoadError {
         source: io::Error,
     },
     /// A generator thread could not be set up.
-    #[error("a generator thread for {address} could not start: {source}")]
+    #[error("a generator thread for {url} could not start: {source}")]
     Thread {
         /// The target.
-        address: SocketAddr,
+        url: String,
         /// What the system said.
         source: io::Error,
     },

@@ -9,14 +9,18 @@
 //! counts to the caller's thread (`window`, `collect`), which decides when the warm-up is over (`warmup`) and judges
 //! the run (`validity`).
 //!
-//! Left out for now: TLS, HTTP/2, WebSocket, pipelining, unix sockets, scenarios.
+//! Left out for now: HTTP/2, WebSocket, HTTP/3.
 
 mod clock;
 mod collect;
+mod compile;
 mod config;
+mod data;
+mod dial;
 mod drive;
 mod engine;
 mod error;
+mod form;
 mod load;
 mod random;
 mod report;
@@ -25,21 +29,27 @@ mod response;
 mod schedule;
 mod sys;
 mod target;
+mod template;
+mod tls;
 pub mod users;
 mod validity;
 mod warmup;
 mod window;
 
 pub use config::{
-    LoadConfig, MAX_CONNECTIONS, MAX_DURATION, MAX_RATE, MAX_STAGES, MAX_THREADS, MAX_TIMES, WarmUp,
+    LoadConfig, MAX_CONNECTIONS, MAX_DURATION, MAX_PIPELINE, MAX_RATE, MAX_STAGES, MAX_THREADS, MAX_TIMES,
+    WarmUp,
 };
+pub use dial::ConnectConfig;
 pub use drive::Tick;
 pub use error::{ErrorClass, LoadError};
+pub use form::{FormPart, FormValue};
 pub use load::Load;
 pub use report::{CurvePoint, LabelReport, Latency, Mode, Report, Second};
 pub use request::Request;
 pub use schedule::{Arrivals, Stage};
 pub use seawall_core::{ConfigError, Histogram};
+pub use tls::TlsConfig;
 pub use validity::{
     ACCEPTED_LAG_OF_USERS_US, ACCEPTED_LAG_US, MAX_CPU_SHARE, MAX_RUN_DELAY_SHARE, MIN_SENT_SHARE, SelfCheck,
     Validity, Verdict, judge,

@@ -1,8 +1,11 @@
 //! [`Load`]: one request, over and over, closed or open loop.
 
+use std::sync::Arc;
+
 use seawall_core::ConfigError;
 
 use crate::config::{Checked, LoadConfig};
+use crate::dial::Dial;
 use crate::drive::{Plan, Tick, drive};
 use crate::engine::EngineConfig;
 use crate::engine::work::Repeated;
@@ -57,8 +60,9 @@ impl Load {
 
     fn run_paced<const PACED: bool>(&self, observer: &mut dyn FnMut(&Tick)) -> Result<Report, LoadError> {
         let checked = &self.checked;
+        let dial = Arc::new(Dial::new(&checked.connect, &checked.target)?);
         let plan = Plan {
-            address: checked.target.resolve()?,
+            url: checked.target.url.clone(),
             warmup: checked.warmup,
             duration: checked.duration,
             cpus: checked.cpus.clone(),
@@ -66,7 +70,7 @@ impl Load {
             connections: checked.max_conns,
             pace: checked.pace.clone(),
         };
-        let works = (0..checked.threads).map(|thread| self.part::<PACED>(&plan, thread)).collect();
+        let works = (0..checked.threads).map(|thread| self.part::<PACED>(&plan, &dial, thread)).collect();
         let (totals, _) = drive(&plan, works, observer)?;
         let mode = if PACED { Mode::Open } else { Mode::Closed };
         let (connections, threads) = (checked.connections, checked.threads);
@@ -74,13 +78,22 @@ impl Load {
     }
 
     /// The part of one thread: its share of the connections and of the schedule.
-    fn part<const PACED: bool>(&self, plan: &Plan, thread: usize) -> (EngineConfig, Repeated<PACED>) {
+    fn part<const PACED: bool>(
+        &self,
+        plan: &Plan,
+        dial: &Arc<Dial>,
+        thread: usize,
+    ) -> (EngineConfig, Repeated<PACED>) {
         let checked = &self.checked;
         let threads = checked.threads;
         let conns_of = |whole: usize| part_of(whole as u64, thread, threads) as usize;
         let config = EngineConfig {
-            address: plan.address,
-            head_only: checked.head_only,
+            dial: Arc::clone(dial),
+            tls: checked.tls.clone(),
+            threads,
+            pipeline: checked.pipeline,
+            requests_per_connection: checked.requests_per_connection,
+            direct: checked.compiled.direct,
             connections: conns_of(checked.connections),
             max_conns: conns_of(checked.max_conns),
             connect_timeout_ns: checked.connect_timeout.as_nanos() as u64,
@@ -88,7 +101,10 @@ impl Load {
             first_window_ns: plan.first_window_ns(),
         };
         let work = Repeated {
-            request: checked.request.clone(),
+            source: checked.compiled.source(checked.seed, thread),
+            head: checked.compiled.head,
+            number: thread as u64,
+            step: threads as u64,
             share: Share::new(&checked.pace, thread, threads),
             timeout: checked.timeout.as_nanos() as u64,
             deadline: checked.deadline.map(|deadline| deadline.as_nanos() as u64),

@@ -76,6 +76,9 @@ pub struct Report {
     pub service_us: Latency,
     /// How late requests were sent for which a connection was free: the generator's own delay.
     pub lag_us: Latency,
+    /// From the first step of connecting to a connection that is ready, TLS included; of the measurement only, so it is
+    /// zero where connections stay open. Latencies count from the send, or the due time, and not from here.
+    pub connect_us: Latency,
     /// CPU time of the generator threads per measured answer, in microseconds, without idle spinning.
     pub cpu_us_per_request: f64,
     /// Share of the time each generator thread ran, without idle spinning.
@@ -236,6 +239,7 @@ impl Report {
             latency_us: Latency::of(&latency),
             service_us: Latency::of(&service),
             lag_us: Latency::of(&measured.lag),
+            connect_us: Latency::of(&measured.connect),
             cpu_us_per_request: round(cpu_ns as f64 / 1e3 / counts.answered.max(1) as f64, 100.0),
             cpu_shares: self_check.cpu_shares.iter().map(|&share| round(share, 1e3)).collect(),
             run_delay_shares: self_check.run_delay_shares.iter().map(|&share| round(share, 1e3)).collect(),

@@ -125,6 +125,23 @@ pub(crate) fn exact_timers() {
     }
 }
 
+/// Lets the kernel choose the port of a bound source address when the target is known: the same port may then serve
+/// towards several targets.
+pub(crate) fn bind_address_no_port(socket: &impl AsRawFd) {
+    let on: libc::c_int = 1;
+    // SAFETY: the pointer is valid for one c_int, whose size is given; a failure costs ports only.
+    #[expect(unsafe_code, reason = "neither std nor socket2 has this option")]
+    unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_IP,
+            libc::IP_BIND_ADDRESS_NO_PORT,
+            std::ptr::from_ref(&on).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        );
+    }
+}
+
 /// Raises this process's limit of open files as far as it may, if fewer than `wanted` are allowed now.
 pub(crate) fn allow_open_files(wanted: u64) {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };

@@ -1,23 +1,20 @@
 //! The target's URL: where to connect, and what to ask for.
 //!
-//! Left out: `https`, `unix`, HTTP/2. They are refused by name, not misunderstood.
-
-use std::net::{SocketAddr, ToSocketAddrs};
+//! Left out: other schemes. They are refused by name, not misunderstood.
 
 use seawall_core::ConfigError;
 
-use crate::error::LoadError;
-
-/// A parsed `http://` URL.
+/// A parsed `http://` or `https://` URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Target {
     /// The whole URL as given.
     pub(crate) url: String,
-    /// Value of the `Host` field: name or address, and the port if it is not 80.
+    pub(crate) tls: bool,
+    /// Value of the `Host` field: name or address, and the port if it is not the scheme's.
     pub(crate) host: String,
     /// Name or address without brackets.
-    name: String,
-    port: u16,
+    pub(crate) name: String,
+    pub(crate) port: u16,
     /// Path and query, at least `/`.
     pub(crate) path: String,
 }
@@ -25,16 +22,17 @@ pub(crate) struct Target {
 impl Target {
     pub(crate) fn parse(url: &str) -> Result<Self, ConfigError> {
         let refuse = |allowed: &str| ConfigError::new("load.url", format!("`{url}`"), allowed.to_owned());
-        const EXAMPLE: &str = "an http:// URL such as http://127.0.0.1:8080/path";
+        const EXAMPLE: &str = "an http:// or https:// URL such as http://127.0.0.1:8080/path";
         let Some((scheme, rest)) = url.split_once("://") else { return Err(refuse(EXAMPLE)) };
-        match scheme.to_ascii_lowercase().as_str() {
-            "http" => {}
-            "https" => return Err(refuse("an http:// URL: this version has no TLS yet")),
-            "unix" => return Err(refuse("an http:// URL: this version has no unix sockets yet")),
-            "h2" | "h2c" => return Err(refuse("an http:// URL: this version speaks HTTP/1.1 only")),
+        let (tls, default_port) = match scheme.to_ascii_lowercase().as_str() {
+            "http" => (false, 80),
+            "https" => (true, 443),
+            "unix" => return Err(refuse("an http:// URL, with the socket's path apart (--unix)")),
             _ => return Err(refuse(EXAMPLE)),
-        }
-        if !url.bytes().all(|byte| byte.is_ascii_graphic()) {
+        };
+        // Spaces inside of a template's braces are judged with the template.
+        let blank = |byte: u8| byte == b' ' && url.contains("{{");
+        if !url.bytes().all(|byte| byte.is_ascii_graphic() || blank(byte)) {
             return Err(refuse("a URL without spaces or other than ASCII characters (percent-encode them)"));
         }
         let rest = rest.split('#').next().unwrap_or_default();
@@ -42,25 +40,18 @@ impl Target {
         if authority.contains('@') {
             return Err(refuse("a URL without a user name: put credentials into a header (-H)"));
         }
-        let (name, port) = split_port(authority).ok_or_else(|| refuse(EXAMPLE))?;
+        let (name, port) = split_port(authority, default_port)
+            .filter(|(name, _)| name.bytes().all(|byte| byte.is_ascii_graphic()))
+            .ok_or_else(|| refuse(EXAMPLE))?;
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
         let bracketed = if name.contains(':') { format!("[{name}]") } else { name.to_owned() };
-        let host = if port == 80 { bracketed } else { format!("{bracketed}:{port}") };
-        Ok(Self { url: url.to_owned(), host, name: name.to_owned(), port, path })
-    }
-
-    /// The first address of the host. Blocks while the name is looked up.
-    pub(crate) fn resolve(&self) -> Result<SocketAddr, LoadError> {
-        let nothing = || std::io::Error::new(std::io::ErrorKind::NotFound, "no address found");
-        (self.name.as_str(), self.port)
-            .to_socket_addrs()
-            .and_then(|mut addresses| addresses.next().ok_or_else(nothing))
-            .map_err(|source| LoadError::Resolve { host: self.name.clone(), source })
+        let host = if port == default_port { bracketed } else { format!("{bracketed}:{port}") };
+        Ok(Self { url: url.to_owned(), tls, host, name: name.to_owned(), port, path })
     }
 }
 
-/// Host and port of `host`, `host:port`, `[v6]` or `[v6]:port`; the port is 80 if not given.
-fn split_port(authority: &str) -> Option<(&str, u16)> {
+/// Host and port of `host`, `host:port`, `[v6]` or `[v6]:port`.
+fn split_port(authority: &str, default: u16) -> Option<(&str, u16)> {
     let (name, port) = match authority.strip_prefix('[') {
         Some(rest) => {
             let (name, after) = rest.split_once(']')?;
@@ -72,7 +63,7 @@ fn split_port(authority: &str) -> Option<(&str, u16)> {
         },
     };
     let port = match port {
-        None => 80,
+        None => default,
         Some(port) => port.parse().ok().filter(|&port| port != 0)?,
     };
     (!name.is_empty()).then_some((name, port))
@@ -96,6 +87,9 @@ mod tests {
     fn port_and_path_have_defaults() {
         check("http://example", "example", "/");
         check("http://example:80", "example", "/");
+        check("https://example", "example", "/");
+        check("https://example:443/", "example", "/");
+        check("https://example:80/", "example:80", "/");
         check("HTTP://example:8080?a=b", "example:8080", "/?a=b");
     }
 
@@ -108,14 +102,13 @@ mod tests {
     fn v6_addresses_need_brackets() {
         check("http://[::1]:8080/x", "[::1]:8080", "/x");
         check("http://[::1]", "[::1]", "/");
-        check_refused("http://::1/", "an http:// URL such as");
+        check_refused("http://::1/", "an http:// or https:// URL such as");
     }
 
     #[test]
     fn what_this_version_has_not_is_said() {
-        check_refused("https://example/", "no TLS yet");
-        check_refused("unix:///run/x.sock", "no unix sockets yet");
-        check_refused("h2c://example/", "HTTP/1.1 only");
+        check_refused("unix:///run/x.sock", "--unix");
+        check_refused("h2c://example/", "an http:// or https:// URL such as");
     }
 
     #[test]
@@ -130,7 +123,7 @@ mod tests {
             "http://h:x/",
             "ftp://h/",
         ] {
-            check_refused(url, "an http:// URL such as");
+            check_refused(url, "an http:// or https:// URL such as");
         }
         check_refused("http://h/a b", "without spaces");
         check_refused("http://u:p@h/", "without a user name");

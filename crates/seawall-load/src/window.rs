@@ -22,6 +22,8 @@ pub(crate) struct Window {
     pub(crate) service: Histogram,
     /// How late requests were sent that a connection was free for.
     pub(crate) lag: Histogram,
+    /// From the first step of connecting to a connection that is ready, TLS included.
+    pub(crate) connect: Histogram,
     /// The smallest latency that is only known to be at least that long; 0 if there is none.
     pub(crate) censored_from_ns: u64,
     pub(crate) counts: Counts,
@@ -76,6 +78,7 @@ impl Window {
         self.latency.merge(&other.latency);
         self.service.merge(&other.service);
         self.lag.merge(&other.lag);
+        self.connect.merge(&other.connect);
         self.censored_from_ns = smaller_of(self.censored_from_ns, other.censored_from_ns);
         self.counts.merge(&other.counts);
     }

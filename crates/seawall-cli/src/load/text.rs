@@ -103,6 +103,15 @@ fn advice(class: ErrorClass) -> Option<&'static str> {
         ErrorClass::Malformed => {
             "the answers are no HTTP/1.1: is the port right, does it want TLS or HTTP/2?"
         }
+        ErrorClass::TlsHandshake => {
+            "no TLS connection: is the port right (http or https?), does the server ask for a certificate (--cert)?"
+        }
+        ErrorClass::TlsVerify => {
+            "the server's certificate is not trusted for this name: --ca FILE, --sni NAME, or --insecure"
+        }
+        ErrorClass::DeadlineShed => {
+            "no connection was free before --deadline; they are in the latencies with the time they waited"
+        }
         ErrorClass::TimeoutFirstByte | ErrorClass::TimeoutBody => {
             "answers took longer than --timeout; they are in the latencies with the time they waited"
         }
@@ -113,7 +122,6 @@ fn advice(class: ErrorClass) -> Option<&'static str> {
         | ErrorClass::ReadReset
         | ErrorClass::EofEarly
         | ErrorClass::EofBeforeResponse
-        | ErrorClass::DeadlineShed
         | ErrorClass::TooLarge
         | ErrorClass::Status5xx
         | ErrorClass::UnansweredAtEnd => return None,

@@ -1,8 +1,9 @@
 //! Values of arguments: times, rates, header fields. Each error says what is allowed.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
-use seawall_load::{Stage, WarmUp};
+use seawall_load::{FormPart, FormValue, Stage, WarmUp};
 
 /// A header field of the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +71,39 @@ pub(super) fn header(text: &str) -> Result<Header, String> {
     Ok(Header { name: name.trim().to_owned(), value: value.trim().to_owned() })
 }
 
+/// `10.0.0.1,::1`.
+pub(super) fn addresses(text: &str) -> Result<Vec<IpAddr>, String> {
+    let address = |part: &str| {
+        part.trim()
+            .parse()
+            .map_err(|_| format!("`{part}` is no address: write IP addresses, such as 10.0.0.1,10.0.0.2"))
+    };
+    text.split(',').map(address).collect()
+}
+
+/// `NAME=TEXT`, `NAME=@FILE`, `NAME=@FILE;type=TYPE;filename=NAME`.
+pub(super) fn form_part(text: &str) -> Result<FormPart, String> {
+    let (name, value) = text.split_once('=').ok_or("write a part as NAME=TEXT or NAME=@FILE")?;
+    let Some(file) = value.strip_prefix('@') else {
+        return Ok(FormPart { name: name.to_owned(), value: FormValue::Text(value.to_owned()) });
+    };
+    let mut parts = file.split(';');
+    let path = parts.next().unwrap_or_default().into();
+    let (mut filename, mut content_type) = (None, None);
+    for part in parts {
+        match part.split_once('=') {
+            Some(("type", value)) => content_type = Some(value.to_owned()),
+            Some(("filename", value)) => filename = Some(value.to_owned()),
+            _ => {
+                return Err(format!(
+                    "`{part}` is not known: after the file come ;type=... and ;filename=..."
+                ));
+            }
+        }
+    }
+    Ok(FormPart { name: name.to_owned(), value: FormValue::File { path, filename, content_type } })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,6 +148,25 @@ mod tests {
             assert!(stages(text).unwrap_err().contains(part), "{text}");
         }
         assert!(ramp("5").unwrap_err().contains("two rates"));
+    }
+
+    #[test]
+    fn addresses_are_a_list() {
+        assert_eq!(addresses("127.0.0.1, ::1").unwrap().len(), 2);
+        assert!(addresses("localhost").unwrap_err().contains("is no address"));
+    }
+
+    #[test]
+    fn parts_are_texts_or_files() {
+        let text = FormPart { name: "a".to_owned(), value: FormValue::Text("b=c".to_owned()) };
+        assert_eq!(form_part("a=b=c"), Ok(text));
+        let value = FormValue::File {
+            path: "x.bin".into(),
+            filename: Some("y".to_owned()),
+            content_type: Some("a/b".to_owned()),
+        };
+        assert_eq!(form_part("f=@x.bin;type=a/b;filename=y"), Ok(FormPart { name: "f".to_owned(), value }));
+        assert!(form_part("a").is_err() && form_part("f=@x;size=1").unwrap_err().contains("`size=1`"));
     }
 
     #[test]

@@ -59,3 +59,65 @@ pub(crate) fn check_refused(arguments: &[&str], part: &str) {
     assert_eq!(output.status.code(), Some(2), "{arguments:?}: {err}");
     assert!(err.contains(part), "{arguments:?}: {err}");
 }
+
+/// A connection of either kind.
+pub(crate) trait Stream: Read + Write + Send {}
+impl<T: Read + Write + Send> Stream for T {}
+
+/// A request as it came: number of its connection, head (its empty line included), body.
+#[derive(Debug, Clone)]
+pub(crate) struct Seen {
+    pub(crate) connection: usize,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
+}
+
+/// Everything that a server has seen.
+pub(crate) type Log = std::sync::Arc<std::sync::Mutex<Vec<Seen>>>;
+
+/// Reads request after request off a connection, notes each, and answers it with `ok`.
+pub(crate) fn answer_all(stream: &mut dyn Stream, connection: usize, log: &Log) {
+    let mut buffer = Vec::new();
+    let mut piece = [0; 65_536];
+    loop {
+        let end = buffer.windows(4).position(|four| four == b"\r\n\r\n");
+        let Some(end) = end.map(|at| at + 4) else {
+            match stream.read(&mut piece) {
+                Ok(0) | Err(_) => return,
+                Ok(count) => buffer.extend_from_slice(&piece[..count]),
+            }
+            continue;
+        };
+        let head = text(&buffer[..end]);
+        let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
+        let length: usize = length.map_or(0, |length| length.parse().unwrap());
+        while buffer.len() < end + length {
+            match stream.read(&mut piece) {
+                Ok(0) | Err(_) => return,
+                Ok(count) => buffer.extend_from_slice(&piece[..count]),
+            }
+        }
+        let body = buffer[end..end + length].to_vec();
+        buffer.drain(..end + length);
+        let close = head.contains("\r\nConnection: close\r\n");
+        log.lock().unwrap().push(Seen { connection, head, body });
+        if stream.write_all(OK.as_bytes()).and_then(|()| stream.flush()).is_err() || close {
+            return;
+        }
+    }
+}
+
+/// A server that notes every request; its URL and its log.
+pub(crate) fn recorder() -> (String, Log) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let log = Log::default();
+    let written = log.clone();
+    std::thread::spawn(move || {
+        for (number, mut stream) in listener.incoming().flatten().enumerate() {
+            let log = written.clone();
+            std::thread::spawn(move || answer_all(&mut stream, number, &log));
+        }
+    });
+    (url, log)
+}

@@ -3,11 +3,20 @@
 use std::io;
 
 use super::Engine;
-use super::conn::{State, Written};
+use super::conn::{Conn, Flight, State, Written};
 use super::work::{Answered, Job, Work};
 use crate::error::ErrorClass;
 use crate::response::{AtEof, Broken, Progress};
 use crate::sys::{HANGUP, READABLE, WRITABLE};
+use crate::tls::Decrypted;
+
+/// Whether the socket that was read from is still the connection's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Then {
+    ReadOn,
+    /// It was replaced or closed.
+    Gone,
+}
 
 impl<W: Work> Engine<'_, W> {
     /// Handles event `index` of the last wait. Events of sockets that were replaced since are skipped.
@@ -20,15 +29,14 @@ impl<W: Work> Engine<'_, W> {
             return;
         }
         match conn.state {
-            State::Busy { .. } => {
+            State::Open => {
                 if flags & READABLE != 0 {
-                    self.read_answer(slot, flags & HANGUP != 0);
+                    self.read(slot, flags & HANGUP != 0);
                 }
-                self.write_on(slot);
+                self.write_on(slot, token);
             }
-            State::Connecting { .. } if flags & WRITABLE != 0 => self.connect_ended(slot),
-            State::Idle { .. } if flags & READABLE != 0 => self.idle_readable(slot),
-            State::Idle { .. } | State::Connecting { .. } | State::Unused | State::Backoff { .. } => {}
+            State::Connecting { .. } => self.connecting_event(slot, token, flags),
+            State::Unused | State::Backoff { .. } => {}
         }
     }
 
@@ -36,139 +44,288 @@ impl<W: Work> Engine<'_, W> {
     pub(super) fn open(&mut self, slot: u32) {
         let now = self.clock.now();
         let conn = &mut self.conns[slot as usize];
-        conn.state = State::Connecting { deadline: now + self.config.connect_timeout_ns };
+        conn.state = State::Connecting { since: now, deadline: now + self.config.connect_timeout_ns };
         self.connecting += 1;
-        let opened = conn.open(self.config.address).map(|_| ());
-        let registered = opened.and_then(|()| match &conn.socket {
-            Some(socket) => self.epoll.add(socket, conn.token(slot)),
-            None => Err(io::ErrorKind::NotConnected.into()),
+        let number = self.opened * self.config.threads + self.thread;
+        self.opened += 1;
+        let begun = self.config.dial.connect(number).and_then(|socket| {
+            let tls = self.config.tls.as_ref().map(|tls| tls.session().map(Box::new)).transpose()?;
+            conn.begin(socket, tls);
+            match &conn.socket {
+                Some(socket) => self.epoll.add(socket, conn.token(slot)),
+                None => Err(io::ErrorKind::NotConnected.into()),
+            }
         });
-        if let Err(error) = registered {
+        if let Err(error) = begun {
             self.connect_failed(slot, ErrorClass::of_connect(&error), now);
         }
     }
 
-    fn connect_ended(&mut self, slot: u32) {
-        let now = self.clock.now();
-        match self.conns[slot as usize].connect_result() {
-            Ok(()) => {
-                self.connected += 1;
-                self.connecting -= 1;
-                self.becomes_idle(slot, now);
+    /// The kernel has connected it, or the handshake goes on.
+    fn connecting_event(&mut self, slot: u32, token: u64, flags: u32) {
+        if !self.conns[slot as usize].tls.as_ref().is_some_and(|tls| tls.has_begun()) {
+            if flags & WRITABLE == 0 {
+                return;
             }
-            Err(error) => self.connect_failed(slot, ErrorClass::of_connect(&error), now),
+            if let Err(error) = self.conns[slot as usize].connect_result() {
+                return self.connect_failed(slot, ErrorClass::of_connect(&error), self.clock.now());
+            }
+            if self.conns[slot as usize].tls.is_none() {
+                return self.is_connected(slot);
+            }
         }
+        if flags & READABLE != 0 {
+            self.read(slot, flags & HANGUP != 0);
+        }
+        let conn = &mut self.conns[slot as usize];
+        if conn.token(slot) == token
+            && let State::Connecting { .. } = conn.state
+        {
+            match conn.write(None) {
+                Written::Failed => {
+                    self.connect_failed(slot, ErrorClass::TlsHandshake, self.clock.now());
+                }
+                Written::All | Written::Some => self.look_at_handshake(slot),
+            }
+        }
+    }
+
+    /// Connected, if the handshake is complete.
+    fn look_at_handshake(&mut self, slot: u32) {
+        let conn = &self.conns[slot as usize];
+        let complete = conn.tls.as_ref().is_some_and(|tls| !tls.is_handshaking());
+        if complete && matches!(conn.state, State::Connecting { .. }) {
+            self.is_connected(slot);
+        }
+    }
+
+    fn is_connected(&mut self, slot: u32) {
+        let now = self.clock.now();
+        let conn = &mut self.conns[slot as usize];
+        if let State::Connecting { since, .. } = conn.state {
+            self.window.connect.record(now - since);
+        }
+        conn.state = State::Open;
+        self.connected += 1;
+        self.connecting -= 1;
+        self.list(slot, now);
     }
 
     pub(super) fn connect_failed(&mut self, slot: u32, class: ErrorClass, now: u64) {
         self.window.count_error(class);
         self.connecting -= 1;
-        let conn = &mut self.conns[slot as usize];
-        conn.close();
-        let pause = conn.next_backoff();
-        conn.state = State::Backoff { until: now + pause };
+        self.back_off(slot, now);
         if let Some(job) = self.work.take_unconnected(now) {
             self.work.failed(&job, class, None, now);
         }
     }
 
-    fn becomes_idle(&mut self, slot: u32, now: u64) {
-        self.conns[slot as usize].state = State::Idle { since: now };
-        self.free.push_back(slot);
-    }
-
-    /// An idle connection became readable: the peer closed it, or says something that nobody asked for.
-    fn idle_readable(&mut self, slot: u32) {
-        match self.conns[slot as usize].read(&mut self.buffer) {
-            Ok(None) => return,
-            Ok(Some(0)) | Err(_) => {}
-            Ok(Some(_)) => self.window.count_error(ErrorClass::Malformed),
-        }
-        self.free.retain(|&free| free != slot);
-        self.reconnect(slot);
-    }
-
-    /// Goes on writing a request that did not fit into the kernel's buffer.
-    fn write_on(&mut self, slot: u32) {
+    /// The connection has room for a request.
+    fn list(&mut self, slot: u32, now: u64) {
         let conn = &mut self.conns[slot as usize];
-        let State::Busy { .. } = conn.state else { return };
-        let request = self.work.bytes(&conn.job);
-        if conn.written < request.len() && conn.write(request) == Written::Failed {
+        if !conn.listed {
+            conn.listed = true;
+            conn.room_since = now;
+            self.free.push_back(slot);
+        }
+    }
+
+    fn unlist(&mut self, slot: u32) {
+        let conn = &mut self.conns[slot as usize];
+        if conn.listed {
+            conn.listed = false;
+            self.free.retain(|&free| free != slot);
+        }
+    }
+
+    /// This connection may carry one more request.
+    pub(super) fn has_room(&self, conn: &Conn) -> bool {
+        conn.flights.len() < self.config.pipeline && conn.carried < self.config.requests_per_connection
+    }
+
+    /// Goes on writing what did not fit into the kernel's buffer.
+    fn write_on(&mut self, slot: u32, token: u64) {
+        let conn = &mut self.conns[slot as usize];
+        if !conn.unsent || conn.token(slot) != token || conn.state != State::Open {
+            return;
+        }
+        let direct = self.config.direct;
+        let request = conn.flights.front().filter(|_| direct).map(|flight| self.work.bytes(&flight.job));
+        if conn.write(request) == Written::Failed {
             self.fail(slot, ErrorClass::Write, self.clock.now());
         }
     }
 
-    /// Reads until the answer is complete, or nothing is left to read. After a hang-up no further event will come,
-    /// so it reads to the very end.
+    /// Reads until nothing is left to read. After a hang-up no further event will come, so it reads to the very end.
     #[inline]
-    fn read_answer(&mut self, slot: u32, hangup: bool) {
+    fn read(&mut self, slot: u32, hangup: bool) {
+        let mut buffer = std::mem::take(&mut self.buffer);
         loop {
-            let conn = &mut self.conns[slot as usize];
-            let count = match conn.read(&mut self.buffer) {
-                Ok(None) => return,
-                Ok(Some(0)) => return self.ended(slot),
+            let conn = &self.conns[slot as usize];
+            let count = match conn.read(&mut buffer) {
+                Ok(None) => break,
+                Ok(Some(0)) => {
+                    self.ended(slot);
+                    break;
+                }
                 Ok(Some(count)) => count,
-                Err(_) => return self.fail(slot, ErrorClass::ReadReset, self.clock.now()),
+                Err(_) => {
+                    self.fail(slot, ErrorClass::ReadReset, self.clock.now());
+                    break;
+                }
             };
-            self.window.counts.bytes_in += count as u64;
-            let kept = if W::KEEPS { Some(&mut conn.kept) } else { None };
-            match conn.parser.feed(&self.buffer[..count], &mut self.learned, kept) {
-                Ok(Progress::More) if count < self.buffer.len() && !hangup => return,
-                Ok(Progress::More) => {}
-                Ok(Progress::Done(used)) => {
-                    // What comes after a complete answer was not asked for: the connection cannot be trusted.
-                    let trusted = used == count && conn.written == self.work.bytes(&conn.job).len();
-                    if used < count {
-                        self.window.count_error(ErrorClass::Malformed);
+            let then = if conn.tls.is_some() {
+                self.encrypted(slot, &buffer[..count], hangup)
+            } else {
+                self.window.counts.bytes_in += count as u64;
+                self.answer_bytes(slot, &buffer[..count], hangup)
+            };
+            if then == Then::Gone || (count < buffer.len() && !hangup) {
+                break;
+            }
+        }
+        self.buffer = buffer;
+    }
+
+    /// Bytes of a TLS session: of the handshake or of answers.
+    fn encrypted(&mut self, slot: u32, mut raw: &[u8], hangup: bool) -> Then {
+        let mut plain = std::mem::take(&mut self.plain);
+        let then = loop {
+            let Some(tls) = &mut self.conns[slot as usize].tls else { break Then::Gone };
+            match tls.decrypt(&mut raw, &mut plain) {
+                Ok(Decrypted::NeedsMore) => {
+                    self.conns[slot as usize].flush_tls();
+                    break Then::ReadOn;
+                }
+                Ok(Decrypted::Closed) => {
+                    self.ended(slot);
+                    break Then::Gone;
+                }
+                Ok(Decrypted::Plain(count)) => {
+                    self.look_at_handshake(slot);
+                    self.window.counts.bytes_in += count as u64;
+                    if self.answer_bytes(slot, &plain[..count], hangup) == Then::Gone {
+                        break Then::Gone;
                     }
-                    let reusable = trusted && !hangup && conn.parser.keep_alive();
-                    return self.complete(slot, reusable);
+                }
+                Err(class) => {
+                    self.conns[slot as usize].flush_tls(); // the peer is told why, if it will hear it
+                    self.fail(slot, class, self.clock.now());
+                    break Then::Gone;
+                }
+            }
+        };
+        self.plain = plain;
+        then
+    }
+
+    /// Bytes of answers.
+    #[inline]
+    fn answer_bytes(&mut self, slot: u32, mut bytes: &[u8], hangup: bool) -> Then {
+        while !bytes.is_empty() {
+            let conn = &mut self.conns[slot as usize];
+            let Some(flight) = conn.flights.front() else {
+                // Nobody asked for this: the connection cannot be trusted.
+                self.window.count_error(ErrorClass::Malformed);
+                self.reconnect(slot);
+                return Then::Gone;
+            };
+            conn.parser.set_head_only(flight.job.head);
+            let kept = if W::KEEPS { Some(&mut conn.kept) } else { None };
+            match conn.parser.feed(bytes, &mut self.learned, kept) {
+                Ok(Progress::More) => return Then::ReadOn,
+                Ok(Progress::Done(used)) => {
+                    bytes = &bytes[used..];
+                    let reusable = !hangup && conn.parser.keep_alive();
+                    if self.complete(slot, reusable, bytes.is_empty()) == Then::Gone {
+                        return Then::Gone;
+                    }
                 }
                 Err(broken) => {
                     let class = match broken {
                         Broken::Malformed => ErrorClass::Malformed,
                         Broken::TooLarge => ErrorClass::TooLarge,
                     };
-                    return self.fail(slot, class, self.clock.now());
+                    self.fail(slot, class, self.clock.now());
+                    return Then::Gone;
                 }
             }
         }
+        Then::ReadOn
     }
 
-    /// The peer closed while a request was on its way.
+    /// The peer closed.
     fn ended(&mut self, slot: u32) {
-        match self.conns[slot as usize].parser.eof() {
-            AtEof::Complete => self.complete(slot, false),
+        let conn = &self.conns[slot as usize];
+        if let State::Connecting { .. } = conn.state {
+            return self.connect_failed(slot, ErrorClass::TlsHandshake, self.clock.now());
+        }
+        if conn.flights.is_empty() {
+            return self.reconnect(slot);
+        }
+        match conn.parser.eof() {
+            AtEof::Complete => {
+                self.complete(slot, false, true);
+            }
             AtEof::BeforeResponse => self.fail(slot, ErrorClass::EofBeforeResponse, self.clock.now()),
             AtEof::Early => self.fail(slot, ErrorClass::EofEarly, self.clock.now()),
         }
     }
 
-    /// The answer is complete. The next request goes out before this one is counted: counting must not delay it.
+    /// The oldest answer is complete. If nothing else was read, the next request goes out before this one is counted:
+    /// counting must not delay it.
     #[inline]
-    fn complete(&mut self, slot: u32, reusable: bool) {
+    fn complete(&mut self, slot: u32, keep_alive: bool, all_read: bool) -> Then {
         let now = self.clock.now();
         let conn = &mut self.conns[slot as usize];
-        let State::Busy { sent, .. } = conn.state else { return };
-        let (job, status) = (conn.job, conn.parser.status());
+        let Some(Flight { job, sent, .. }) = conn.flights.pop_front() else { return Then::Gone };
+        let status = conn.parser.status();
         conn.failures = 0;
         self.busy -= 1;
         if W::KEEPS {
             self.work.answered(&job, Answered { status, sent, done: now, kept: &conn.kept });
         }
-        if !reusable {
+        let conn = &self.conns[slot as usize];
+        let last = conn.flights.is_empty();
+        let used_up = last && conn.carried >= self.config.requests_per_connection;
+        // An answer to a request that is not written yet is none of this request.
+        let then = if !keep_alive || used_up || (last && conn.unsent) {
+            self.count_answer(status, now - job.due.min(now), now - sent);
+            self.abandon(slot, ErrorClass::EofBeforeResponse, now); // what was pipelined behind it
             self.reconnect(slot);
-        } else if !self.free.is_empty() || self.draining {
-            self.becomes_idle(slot, now); // others have waited longer
-        } else if let Some(next) = self.next_job(now) {
+            return Then::Gone;
+        } else if all_read {
+            self.refill(slot, now)
+        } else {
+            Then::ReadOn
+        };
+        self.count_answer(status, now - job.due.min(now), now - sent);
+        then
+    }
+
+    /// Gives a connection as many requests as it has room for, unless others have waited longer.
+    #[inline]
+    fn refill(&mut self, slot: u32, now: u64) -> Then {
+        let generation = self.conns[slot as usize].generation;
+        loop {
+            if !self.has_room(&self.conns[slot as usize]) {
+                break;
+            }
+            if !self.free.is_empty() || self.draining {
+                self.list(slot, now);
+                break;
+            }
+            let Some(next) = self.next_job(now) else {
+                self.list(slot, now);
+                break;
+            };
             if W::PACED && next.due < now {
                 self.window.counts.waited += 1;
             }
-            self.send(slot, next, now);
-        } else {
-            self.becomes_idle(slot, now);
+            self.put(slot, next, now);
         }
-        self.count_answer(status, now - job.due.min(now), now - sent);
+        self.flush(slot, now);
+        if self.conns[slot as usize].generation == generation { Then::ReadOn } else { Then::Gone }
     }
 
     #[inline]
@@ -195,13 +352,42 @@ impl<W: Work> Engine<'_, W> {
         }
     }
 
-    /// The request of this connection failed. A timeout belongs into the latencies: leaving it out would hide the
-    /// slowest.
+    /// The connection is of no use any more, for this reason: all its requests fail. The first failure after a success
+    /// connects again at once, each further one in a row waits longer.
     pub(super) fn fail(&mut self, slot: u32, class: ErrorClass, now: u64) {
-        let conn = &mut self.conns[slot as usize];
-        let State::Busy { sent, .. } = conn.state else { return };
-        let job = conn.job;
-        self.busy -= 1;
+        if let State::Connecting { .. } = self.conns[slot as usize].state {
+            let class = if class.is_tls() { class } else { ErrorClass::TlsHandshake };
+            return self.connect_failed(slot, class, now);
+        }
+        if self.conns[slot as usize].flights.is_empty() {
+            return self.reconnect(slot);
+        }
+        self.abandon(slot, class, now);
+        if self.conns[slot as usize].failures == 0 {
+            self.conns[slot as usize].failures = 1; // the next failure in a row waits
+            self.reconnect(slot);
+        } else {
+            self.back_off(slot, now);
+        }
+    }
+
+    /// Fails all requests of a connection. Of those behind the first no byte of an answer has come.
+    fn abandon(&mut self, slot: u32, first: ErrorClass, now: u64) {
+        let mut class = first;
+        while let Some(flight) = self.conns[slot as usize].flights.pop_front() {
+            self.busy -= 1;
+            self.fail_flight(&flight, class, now);
+            class = match first {
+                ErrorClass::EofEarly => ErrorClass::EofBeforeResponse,
+                ErrorClass::TimeoutBody => ErrorClass::TimeoutFirstByte,
+                first => first,
+            };
+        }
+    }
+
+    /// A timeout belongs into the latencies: leaving it out would hide the slowest.
+    fn fail_flight(&mut self, flight: &Flight, class: ErrorClass, now: u64) {
+        let Flight { job, sent, .. } = flight;
         self.window.count_error(class);
         match class {
             ErrorClass::UnansweredAtEnd => self.window.counts.unanswered += 1,
@@ -213,16 +399,11 @@ impl<W: Work> Engine<'_, W> {
                 self.window.service.record(now - sent);
             }
         }
-        self.work.failed(&job, class, Some(sent), now);
-        if self.conns[slot as usize].failures == 0 {
-            self.conns[slot as usize].failures = 1; // the next failure in a row waits
-            self.reconnect(slot);
-        } else {
-            self.back_off(slot, now);
-        }
+        self.work.failed(job, class, Some(*sent), now);
     }
 
     fn back_off(&mut self, slot: u32, now: u64) {
+        self.unlist(slot);
         let conn = &mut self.conns[slot as usize];
         conn.close();
         let pause = conn.next_backoff();
@@ -231,6 +412,7 @@ impl<W: Work> Engine<'_, W> {
 
     /// Replaces the socket of this slot; not any more if the run is over.
     fn reconnect(&mut self, slot: u32) {
+        self.unlist(slot);
         self.conns[slot as usize].close();
         if self.draining {
             self.conns[slot as usize].state = State::Unused;

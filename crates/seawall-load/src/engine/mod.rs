@@ -6,7 +6,10 @@
 //!
 //! What is sent and when is the [`Work`]'s business. What is counted goes into [`Window`]s.
 //!
-//! Left out: TLS, HTTP/2, pipelining, io_uring.
+//! A request is written from where it is. Only where that cannot be (templates, pipelining) it is put together in the
+//! connection's own buffer.
+//!
+//! Left out: HTTP/2, io_uring.
 
 mod conn;
 mod events;
@@ -15,16 +18,18 @@ pub(crate) mod work;
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::SyncSender;
 
 use crate::clock::Clock;
+use crate::dial::Dial;
 use crate::error::ErrorClass;
 use crate::response::Learned;
 use crate::sys::Epoll;
+use crate::tls::TlsClient;
 use crate::window::Window;
-use conn::{Conn, State, Written};
+use conn::{Conn, Flight, State, Written};
 use ticker::Ticker;
 use work::{Job, Work};
 
@@ -53,8 +58,16 @@ pub(crate) struct Shared {
 /// What one engine is told.
 #[derive(Debug, Clone)]
 pub(crate) struct EngineConfig {
-    pub(crate) address: SocketAddr,
-    pub(crate) head_only: bool,
+    pub(crate) dial: Arc<Dial>,
+    pub(crate) tls: Option<TlsClient>,
+    /// Threads of the run.
+    pub(crate) threads: usize,
+    /// Requests on a connection at once.
+    pub(crate) pipeline: usize,
+    /// Requests on a connection in its life.
+    pub(crate) requests_per_connection: u64,
+    /// Requests are written from [`Work::bytes`]; else they are rendered.
+    pub(crate) direct: bool,
     /// Opened at the start.
     pub(crate) connections: usize,
     /// Opened at most.
@@ -84,15 +97,20 @@ pub(crate) struct Engine<'a, W> {
     work: W,
     epoll: Epoll,
     conns: Vec<Conn>,
-    /// Connections without a request, longest idle first: all are used in turn.
+    /// Connections with room for a request, longest unused first: all are used in turn.
     free: VecDeque<u32>,
     /// Slots that were never opened.
     unused: Vec<u32>,
     connected: usize,
     connecting: usize,
+    /// Connections that were begun.
+    opened: usize,
+    /// Requests on their way.
     busy: usize,
     draining: bool,
+    /// What was read from a socket, and what TLS made of it.
     buffer: Box<[u8]>,
+    plain: Box<[u8]>,
     learned: Learned,
     window: Window,
     ticker: Ticker,
@@ -110,7 +128,7 @@ impl<'a, W: Work> Engine<'a, W> {
         shared: &'a Shared,
         work: W,
     ) -> io::Result<Self> {
-        let conns: Vec<Conn> = (0..config.max_conns).map(|_| Conn::new(config.head_only)).collect();
+        let conns: Vec<Conn> = (0..config.max_conns).map(|_| Conn::new()).collect();
         Ok(Self {
             thread,
             clock,
@@ -122,9 +140,11 @@ impl<'a, W: Work> Engine<'a, W> {
             conns,
             connected: 0,
             connecting: 0,
+            opened: 0,
             busy: 0,
             draining: false,
             buffer: vec![0; BUFFER].into_boxed_slice(),
+            plain: vec![0; if config.tls.is_some() { BUFFER } else { 0 }].into_boxed_slice(),
             learned: Learned::default(),
             window: Window::default(),
             ticker: Ticker::new(),
@@ -215,7 +235,7 @@ impl<'a, W: Work> Engine<'a, W> {
         }
         let now = self.clock.now();
         for slot in 0..self.conns.len() as u32 {
-            if let State::Busy { .. } = self.conns[slot as usize].state {
+            if !self.conns[slot as usize].flights.is_empty() {
                 self.fail(slot, ErrorClass::UnansweredAtEnd, now);
             }
         }
@@ -241,19 +261,25 @@ impl<'a, W: Work> Engine<'a, W> {
                 }
                 return;
             };
-            let since = match self.conns[slot as usize].state {
-                State::Idle { since } if W::PACED => Some(since),
-                _ => None,
-            };
-            self.shed(now, since);
+            let conn = &mut self.conns[slot as usize];
+            conn.listed = false;
+            let since = conn.room_since;
+            self.shed(now, Some(since));
             let Some(job) = self.work.take(now) else {
+                self.conns[slot as usize].listed = true;
                 self.free.push_front(slot);
                 return;
             };
-            if let Some(since) = since {
+            if W::PACED {
                 self.window.lag.record(now.saturating_sub(job.due.max(since)));
             }
-            self.send(slot, job, now);
+            self.put(slot, job, now);
+            self.flush(slot, now);
+            let conn = &self.conns[slot as usize];
+            if conn.state == State::Open && !conn.flights.is_empty() && self.has_room(conn) && !conn.listed {
+                self.conns[slot as usize].listed = true;
+                self.free.push_back(slot);
+            }
         }
     }
 
@@ -262,16 +288,26 @@ impl<'a, W: Work> Engine<'a, W> {
         !self.free.is_empty() || (self.connecting == 0 && !self.unused.is_empty())
     }
 
-    /// Writes a job's request on an idle connection.
+    /// Gives a job to a connection that has room. What is sent is written with the next [`flush`](Self::flush).
     #[inline]
-    fn send(&mut self, slot: u32, job: Job, now: u64) {
+    fn put(&mut self, slot: u32, job: Job, now: u64) {
         let conn = &mut self.conns[slot as usize];
-        conn.state = State::Busy { sent: now, deadline: now.saturating_add(job.timeout) };
-        conn.job = job;
-        conn.written = 0;
+        conn.flights.push_back(Flight { job, sent: now, deadline: now.saturating_add(job.timeout) });
+        conn.carried += 1;
         self.busy += 1;
         self.window.counts.sent += 1;
-        if conn.write(self.work.bytes(&job)) == Written::Failed {
+        if !self.config.direct {
+            self.work.render(&job, &mut conn.out);
+        } else if conn.write_first(self.work.bytes(&job)) == Written::Failed {
+            self.fail(slot, ErrorClass::Write, now);
+        }
+    }
+
+    /// Writes what was put into a connection's buffer.
+    #[inline]
+    fn flush(&mut self, slot: u32, now: u64) {
+        let conn = &mut self.conns[slot as usize];
+        if !conn.out.is_empty() && conn.write(None) == Written::Failed {
             self.fail(slot, ErrorClass::Write, now);
         }
     }
@@ -308,7 +344,8 @@ impl<'a, W: Work> Engine<'a, W> {
         for slot in 0..self.conns.len() as u32 {
             let conn = &self.conns[slot as usize];
             match conn.state {
-                State::Busy { deadline, .. } if now >= deadline => {
+                // Answers come in order, so the oldest request is the first whose time is over.
+                State::Open if conn.flights.front().is_some_and(|flight| now >= flight.deadline) => {
                     let class = match (self.draining, conn.parser.begun()) {
                         (true, _) => ErrorClass::UnansweredAtEnd,
                         (false, true) => ErrorClass::TimeoutBody,
@@ -316,7 +353,7 @@ impl<'a, W: Work> Engine<'a, W> {
                     };
                     self.fail(slot, class, now);
                 }
-                State::Connecting { deadline } if now >= deadline => {
+                State::Connecting { deadline, .. } if now >= deadline => {
                     self.connect_failed(slot, ErrorClass::ConnectTimeout, now);
                 }
                 State::Backoff { until } if now >= until && !self.draining => self.open(slot),

@@ -1,8 +1,14 @@
 //! What the engine sends: a [`Work`] hands out jobs when they are due and hears what became of them.
 
+use std::sync::Arc;
+
+use crate::data::Table;
 use crate::error::ErrorClass;
+use crate::random::Random;
+use crate::request::RequestTemplate;
 use crate::response::Kept;
 use crate::schedule::Share;
+use crate::template::Fill;
 
 /// One request on its way.
 #[derive(Debug, Clone, Copy, Default)]
@@ -13,6 +19,8 @@ pub(crate) struct Job {
     pub(crate) due: u64,
     /// How long its answer may take after the send, in nanoseconds.
     pub(crate) timeout: u64,
+    /// Its method is HEAD: the answer has no body, whatever its head says.
+    pub(crate) head: bool,
 }
 
 /// The complete answer to a job.
@@ -40,8 +48,11 @@ pub(crate) trait Work: Send {
     fn rate(&self) -> f64;
     /// The next job, if it is due at `now`.
     fn take(&mut self, now: u64) -> Option<Job>;
-    /// The bytes of a job that was taken.
+    /// The bytes of a job that was taken. Only asked for if the engine writes from there
+    /// ([`EngineConfig::direct`](super::EngineConfig)).
     fn bytes(&self, job: &Job) -> &[u8];
+    /// Appends the bytes of a job that was just taken, otherwise.
+    fn render(&mut self, job: &Job, out: &mut Vec<u8>);
     /// A job was answered.
     fn answered(&mut self, job: &Job, answer: Answered<'_>);
     /// A job failed. `sent` is `None` if it never left.
@@ -56,10 +67,43 @@ pub(crate) trait Work: Send {
     fn backlog(&self, now: u64, waited: &mut dyn FnMut(u64, u64)) -> u64;
 }
 
-/// The same request over and over, at some pace.
+/// What is sent, request after request.
+#[derive(Debug, Clone)]
+pub(crate) enum Source {
+    /// The same bytes.
+    Fixed(Arc<[u8]>),
+    /// Filled anew for each request.
+    Template(Box<Filler>),
+    /// One after the other, and again from the first.
+    List(Arc<[Listed]>),
+}
+
+/// A request of a list.
+#[derive(Debug, Clone)]
+pub(crate) struct Listed {
+    pub(crate) bytes: Box<[u8]>,
+    pub(crate) head: bool,
+}
+
+/// A template and what one thread fills it with.
+#[derive(Debug, Clone)]
+pub(crate) struct Filler {
+    pub(crate) template: Arc<RequestTemplate>,
+    pub(crate) table: Option<Arc<Table>>,
+    pub(crate) random: Random,
+    pub(crate) scratch: Vec<u8>,
+}
+
+/// Requests of one source at some pace.
 #[derive(Debug)]
 pub(crate) struct Repeated<const PACED: bool> {
-    pub(crate) request: Vec<u8>,
+    pub(crate) source: Source,
+    /// All requests are HEAD; in a list each says it itself.
+    pub(crate) head: bool,
+    /// The number of the next request in the whole run, and how far it is to the one after: other threads have those
+    /// between.
+    pub(crate) number: u64,
+    pub(crate) step: u64,
     pub(crate) share: Share,
     pub(crate) timeout: u64,
     /// A request that was due this long ago and has no connection is not sent any more.
@@ -95,16 +139,36 @@ impl<const PACED: bool> Work for Repeated<PACED> {
     fn take(&mut self, now: u64) -> Option<Job> {
         let due = self.next_due().filter(|&due| due <= now)?;
         self.left -= 1;
-        if !PACED {
-            return Some(Job { owner: 0, due: now, timeout: self.timeout });
+        let mut job = Job { owner: 0, due: now, timeout: self.timeout, head: self.head };
+        if let Source::List(list) = &self.source {
+            job.owner = (self.number % list.len() as u64) as u32;
+            job.head = list[job.owner as usize].head;
+            self.number += self.step;
         }
-        self.share.advance();
-        Some(Job { owner: 0, due, timeout: self.timeout })
+        if PACED {
+            job.due = due;
+            self.share.advance();
+        }
+        Some(job)
     }
 
     #[inline]
-    fn bytes(&self, _job: &Job) -> &[u8] {
-        &self.request
+    fn bytes(&self, job: &Job) -> &[u8] {
+        match &self.source {
+            Source::Fixed(bytes) => bytes,
+            Source::List(list) => &list[job.owner as usize].bytes,
+            Source::Template(_) => &[], // rendered
+        }
+    }
+
+    fn render(&mut self, job: &Job, out: &mut Vec<u8>) {
+        let Source::Template(filler) = &mut self.source else {
+            return out.extend_from_slice(self.bytes(job));
+        };
+        let Filler { template, table, random, scratch } = &mut **filler;
+        let mut fill = Fill { table: table.as_deref(), random, number: self.number, extracted: &[] };
+        template.render(&mut fill, scratch, out);
+        self.number += self.step;
     }
 
     #[inline]

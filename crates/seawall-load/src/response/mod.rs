@@ -90,6 +90,12 @@ impl Parser {
         self.begun = false;
     }
 
+    /// Says whether the request of the next response was HEAD.
+    #[inline]
+    pub(crate) fn set_head_only(&mut self, head_only: bool) {
+        self.head_only = head_only;
+    }
+
     /// The status of the response whose head was read last.
     pub(crate) fn status(&self) -> u16 {
         self.facts.status

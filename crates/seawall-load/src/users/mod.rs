@@ -14,12 +14,14 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::config::{WarmUp, cpus, in_range, in_time};
+use crate::dial::{ConnectConfig, Dial};
 use crate::drive::{Plan, Tick, drive};
 use crate::engine::EngineConfig;
 use crate::error::{ErrorClass, LoadError};
 use crate::report::{LabelReport, Latency, Mode, Report, Setup};
 use crate::schedule::Pace;
 use crate::target::Target;
+use crate::tls::{TlsClient, TlsConfig};
 use crate::{MAX_CONNECTIONS, MAX_THREADS};
 use population::Population;
 
@@ -109,6 +111,10 @@ pub struct UsersConfig {
     pub drain: Duration,
     /// How long a connection may take to be made. Default 2 s.
     pub connect_timeout: Duration,
+    /// Where connections go and come from. Default: to the URL's host.
+    pub connect: ConnectConfig,
+    /// For `https` URLs.
+    pub tls: TlsConfig,
     /// CPUs for the generator threads, as in [`LoadConfig`](crate::LoadConfig). Default: not pinned.
     pub cpus: Option<Vec<usize>>,
     /// Set it to true to end the run early.
@@ -124,6 +130,8 @@ impl Default for UsersConfig {
             time_limit: Duration::from_secs(60),
             drain: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(2),
+            connect: ConnectConfig::default(),
+            tls: TlsConfig::default(),
             cpus: None,
             interrupt: Arc::default(),
         }
@@ -145,8 +153,11 @@ pub fn run_users(
     let connections = in_range("users.connections", config.connections, MAX_CONNECTIONS)?;
     let threads = in_range("users.threads", config.threads, MAX_THREADS)?.min(connections);
     in_range("users.users", users.len(), MAX_USERS)?;
+    config.connect.check()?;
+    let tls = target.tls.then(|| TlsClient::new(&config.tls, &target.name, &[b"http/1.1"])).transpose()?;
+    let dial = Arc::new(Dial::new(&config.connect, &target)?);
     let plan = Plan {
-        address: target.resolve()?,
+        url: target.url.clone(),
         warmup: WarmUp::Fixed(Duration::ZERO),
         duration: in_time("users.time_limit", config.time_limit, Duration::from_millis(1))?,
         cpus: cpus("users.cpus", config.cpus.as_deref())?,
@@ -163,8 +174,12 @@ pub fn run_users(
     let works = parts.into_iter().enumerate().map(|(thread, users)| {
         let connections = connections / threads + usize::from(thread < connections % threads);
         let engine = EngineConfig {
-            address: plan.address,
-            head_only: false,
+            dial: Arc::clone(&dial),
+            tls: tls.clone(),
+            threads,
+            pipeline: 1,
+            requests_per_connection: u64::MAX,
+            direct: true,
             connections,
             max_conns: connections,
             connect_timeout_ns: connect_timeout.as_nanos() as u64,

@@ -74,7 +74,7 @@ impl Population {
     }
 
     fn job(&self, due: u64, owner: u32) -> Job {
-        Job { owner, due, timeout: self.members[owner as usize].timeout }
+        Job { owner, due, timeout: self.members[owner as usize].timeout, head: false }
     }
 
     fn counts(&mut self, owner: u32) -> &mut LabelReport {
@@ -109,6 +109,10 @@ impl Work for Population {
 
     fn bytes(&self, job: &Job) -> &[u8] {
         &self.members[job.owner as usize].request
+    }
+
+    fn render(&mut self, job: &Job, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.bytes(job));
     }
 
     fn answered(&mut self, job: &Job, answer: Answered<'_>) {
