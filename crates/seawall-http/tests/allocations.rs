@@ -1,0 +1,193 @@
+//! Allocations per request, exactly: what a handler, an argument, an answer and each middleware cost.
+//!
+//! A row that goes up is a regression, or needs a reason in the commit that changes it; one that goes down is good
+//! news to write here. `cargo test -p seawall-http --test allocations -- --nocapture` prints the table. Counted are
+//! allocations and re-allocations on the thread of the request, from the request's head to the dropped answer; the
+//! request itself is made before.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+#![allow(unsafe_code, reason = "an allocator that counts is an unsafe trait; see docs/UNSAFE.md")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use http::StatusCode;
+use seawall_http::middleware::{AccessLog, BodyLimit, RequestId};
+use seawall_http::{
+    App, Body, Context, Error, Next, Path, ProxyConfig, Result, RouteOptions as _, Service, State,
+    TrustedProxies, after, before,
+};
+use serde::Serialize;
+
+thread_local!(static COUNT: Cell<u64> = const { Cell::new(0) });
+
+/// The system's allocator, counting per thread.
+struct Counting;
+
+// SAFETY: every call is handed to the system's allocator as it came; the counter is a `Cell` of a thread-local that
+// needs neither allocation nor destructor.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        COUNT.set(COUNT.get() + 1);
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        // SAFETY: `at` came from `System` with this layout.
+        unsafe { System.dealloc(at, layout) }
+    }
+    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        COUNT.set(COUNT.get() + 1);
+        // SAFETY: `at` came from `System` with this layout, and the caller gives a size that is not zero.
+        unsafe { System.realloc(at, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Headers that a request may bring.
+const HEADERS: [(&str, &str); 4] = [
+    ("cookie", "a=1; b=2"),
+    ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+    ("x-forwarded-for", "9.9.9.9"),
+    ("x-request-id", "id-7"),
+];
+
+fn request(target: &str) -> http::Request<Body> {
+    let request = http::Request::get(target);
+    let request = HEADERS.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    request.body(Body::whole("")).unwrap()
+}
+
+/// Allocations of one request, once everything that is made once has been made.
+fn count(service: &Service, target: &str) -> u64 {
+    let once = || {
+        let request = request(target);
+        let before = COUNT.get();
+        drop(service.handle(request).now_or_never().unwrap());
+        COUNT.get() - before
+    };
+    (0..8).for_each(|_| _ = once());
+    let counts: Vec<_> = (0..8).map(|_| once()).collect();
+    assert!(counts.iter().all(|count| *count == counts[0]), "the same request costs the same: {counts:?}");
+    counts[0]
+}
+
+#[track_caller]
+fn check(what: &str, app: App, target: &str, expected: u64) {
+    let service = app.build().unwrap();
+    let counted = count(&service, target);
+    println!("{counted:>3}  {what}");
+    assert_eq!(counted, expected, "{what}");
+}
+
+#[derive(Serialize)]
+struct Hello {
+    message: &'static str,
+}
+
+async fn empty() -> StatusCode {
+    StatusCode::NO_CONTENT
+}
+fn app() -> App {
+    App::new().get("/", empty)
+}
+
+/// The request itself, and the handler's future.
+const EMPTY: u64 = 2;
+
+#[test]
+fn handlers_and_arguments() {
+    check("an empty answer", app(), "/", EMPTY);
+    let both = async |_: State<u64>, Path(_): Path<u32>| StatusCode::NO_CONTENT;
+    check("State and Path", App::new().state(7_u64).get("/:id", both), "/7", EMPTY + 1);
+    check(
+        "c.param",
+        App::new().get("/:id", async |c: Context| c.param::<u32>("id").map(|_| StatusCode::OK)),
+        "/7",
+        EMPTY,
+    );
+}
+#[test]
+fn answers() {
+    // The first header is two, the map's index and its entries; a body of JSON two, its text and its reference count.
+    check("a &'static str", App::new().get("/", async || "hello"), "/", EMPTY + 2);
+    let json = async |c: Context| c.json(200, &Hello { message: "Hello from Seawall!" });
+    check("c.json", App::new().get("/", json), "/", EMPTY + 4);
+    check("404", app(), "/nowhere", EMPTY + 5);
+    check("an error", App::new().get("/", async || Err::<&str, _>(Error::conflict("no"))), "/", EMPTY + 5);
+    let problem = App::new().get("/", async || Err::<&str, _>(Error::conflict("no"))).problem_json();
+    check("an error as problem+json", problem, "/", EMPTY + 8);
+}
+#[test]
+fn middleware() {
+    check("before", app().with(before(|_| Ok(None))), "/", EMPTY);
+    check("after", app().with(after(|_, _| {})), "/", EMPTY);
+    let around = async |c: Context, next: Next| next.run(c).await;
+    check("an async middleware", app().with(around), "/", EMPTY + 1);
+    check(
+        "five async middlewares",
+        app().with(around).with(around).with(around).with(around).with(around),
+        "/",
+        EMPTY + 5,
+    );
+    check("BodyLimit", app().with(BodyLimit::new(7)), "/", EMPTY + 1);
+    check("RequestId", app().with(RequestId), "/", EMPTY + 4);
+    check("AccessLog, nobody listening", app().with(AccessLog), "/", EMPTY);
+    check("pre", app().pre(before(|_| Ok(None))), "/", EMPTY + 1);
+}
+#[test]
+fn the_access_log_with_a_reader() {
+    let subscriber = tracing_subscriber::fmt().with_writer(std::io::sink).with_ansi(false).finish();
+    tracing::subscriber::with_default(subscriber, || {
+        check("AccessLog, written", app().with(AccessLog), "/", EMPTY + 2);
+    });
+}
+#[test]
+fn timeouts() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let _inside = runtime.enter();
+    check("timeout", App::new().get("/", empty.timeout(Duration::from_secs(1))), "/", EMPTY + 1);
+    check("accept_timeouts without a header", app().accept_timeouts(Duration::from_secs(1)), "/", EMPTY);
+}
+#[test]
+fn facts_of_a_request_cost_nothing_until_asked_for() {
+    let ask = |look: fn(&Context) -> bool| {
+        App::new().get("/", move |c: Context| {
+            assert!(look(&c));
+            async { StatusCode::NO_CONTENT }
+        })
+    };
+    check("c.cookie", ask(|c| c.cookie("b") == Some("2")), "/", EMPTY);
+    check(
+        "c.host, c.scheme, c.client_ip",
+        ask(|c| c.scheme() == "http" && c.client_ip() == c.peer().map(|p| p.ip())),
+        "/",
+        EMPTY,
+    );
+    check("c.deadline", ask(|c| c.deadline().is_none() && c.time_left().is_none()), "/", EMPTY);
+    check("c.request_id, the client's", ask(|c| c.request_id() == "id-7"), "/", EMPTY + 1);
+    check("c.trace_id, the client's", ask(|c| c.trace_id().len() == 32), "/", EMPTY + 1);
+    let proxies = TrustedProxies::new(&ProxyConfig::default()).unwrap();
+    check("trust_proxies, not asked", app().trust_proxies(&proxies), "/", EMPTY);
+    check(
+        "c.set",
+        ask(|c| {
+            c.set(7_u8);
+            c.get() == Some(&7_u8)
+        }),
+        "/",
+        EMPTY + 1,
+    );
+}
+#[test]
+fn cancelled_costs_its_clone_and_a_list_of_waiters_when_it_is_polled() {
+    let poll = async |c: Context| -> Result<StatusCode> {
+        assert!(c.cancelled().now_or_never().is_none());
+        Ok(StatusCode::NO_CONTENT)
+    };
+    check("c.cancelled, polled", App::new().get("/", poll), "/", EMPTY + 1);
+}
