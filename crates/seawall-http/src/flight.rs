@@ -82,6 +82,13 @@ impl Tracked {
     }
 }
 
+impl Tracked {
+    /// The body itself, for the connection's own business with it.
+    pub(crate) fn wire(&mut self) -> &mut WireBody {
+        &mut self.body
+    }
+}
+
 impl Body for Tracked {
     type Data = Bytes;
     type Error = BodyFailed;

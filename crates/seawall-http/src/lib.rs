@@ -29,6 +29,8 @@ pub mod testing;
 mod timeout_header;
 mod trace;
 mod values;
+#[cfg(feature = "websocket")]
+pub mod websocket;
 
 pub use app::{App, Group, RouteInfo, Routes};
 pub use body::Body;
@@ -41,7 +43,14 @@ pub use extract::{Bind, Cookie, Extract, ExtractOptional, Form, Header, Json, Pa
 pub use handler::{Endpoint, Handler, RouteOptions};
 pub use middleware::{Middleware, Next, after, around, before};
 pub use proxies::{ClientHeader, ProxyConfig, TrustedProxies};
-pub use respond::{BodyWriter, Html, IntoError, IntoResponse, Redirect, Response};
+#[cfg(feature = "minijinja")]
+pub use respond::MiniJinja;
+#[cfg(feature = "xml")]
+pub use respond::Xml;
+pub use respond::{
+    BodyWriter, Event, File, Html, IntoError, IntoResponse, NotSent, Pretty, Redirect, Renderer, Response,
+    Sse, SseSender, TemplateData,
+};
 pub use server::{Server, ServerConfig, ShutdownHandle};
 pub use service::Service;
 pub use swap::Swap;

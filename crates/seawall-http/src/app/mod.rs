@@ -29,7 +29,7 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::handler::Handler;
 use crate::middleware::{Middleware, Step};
-use crate::respond::Response;
+use crate::respond::{Renderer, Response, Templates};
 use crate::server::{Server, ServerConfig};
 use crate::service::Service;
 use crate::swap::Swap;
@@ -159,6 +159,11 @@ impl App {
     /// Gives handlers a `State<T>`. The last one of a type counts.
     pub fn state<T: Any + Send + Sync>(mut self, state: T) -> Self {
         self.shared.set_state(state);
+        self
+    }
+    /// Who makes text of templates for [`Context::render`]. The last one counts.
+    pub fn renderer(mut self, renderer: impl Renderer) -> Self {
+        self.shared.set_state(Templates(Box::new(renderer)));
         self
     }
     /// Runs `start` when the app is built, on the background runtime, and gives handlers what it returns as a

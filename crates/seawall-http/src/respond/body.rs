@@ -9,6 +9,8 @@ use http_body::{Body, Frame, SizeHint};
 
 use super::{Permits, ResponseBody};
 use crate::error::Error;
+#[cfg(feature = "websocket")]
+use crate::server::Takeover;
 
 /// What is written to the socket. Dropping it, at the end or when the client is gone, drops what the answer held.
 pub(crate) struct WireBody {
@@ -19,6 +21,23 @@ pub(crate) struct WireBody {
 impl WireBody {
     pub(super) fn new(body: ResponseBody, held: Option<Permits>) -> Self {
         Self { body, _held: held }
+    }
+
+    /// Lets a body that would never end by itself end when `drain` returns.
+    pub(crate) fn end_with<D>(&mut self, drain: impl FnOnce() -> D)
+    where
+        D: Future<Output = ()> + Send + 'static,
+    {
+        if let ResponseBody::Events(events) = &mut self.body {
+            events.end_with(drain());
+        }
+    }
+
+    /// Takes out who gets the connection after this answer.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn take_takeover(&mut self) -> Option<Takeover> {
+        let ResponseBody::Takeover(takeover) = &mut self.body else { return None };
+        takeover.take()
     }
 }
 
@@ -36,20 +55,30 @@ impl Body for WireBody {
         match &mut self.body {
             ResponseBody::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             ResponseBody::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            ResponseBody::Stream(producer) => {
-                producer.poll_next(cx).map(|piece| piece.map(|p| p.map(Frame::data)))
-            }
+            ResponseBody::Stream(producer) => producer.poll_next(cx),
+            ResponseBody::Events(events) => events.poll_next(cx),
+            #[cfg(feature = "websocket")]
+            ResponseBody::Takeover(_) => Poll::Ready(None),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(&self.body, ResponseBody::Whole(bytes) if bytes.is_empty())
+        match &self.body {
+            ResponseBody::Whole(bytes) => bytes.is_empty(),
+            ResponseBody::Stream(producer) => producer.declared() == Some(0),
+            ResponseBody::Events(_) => false,
+            #[cfg(feature = "websocket")]
+            ResponseBody::Takeover(_) => true,
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.body {
             ResponseBody::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            ResponseBody::Stream(_) => SizeHint::default(),
+            ResponseBody::Stream(producer) => {
+                producer.declared().map_or_else(SizeHint::default, SizeHint::with_exact)
+            }
+            _ => SizeHint::default(),
         }
     }
 }

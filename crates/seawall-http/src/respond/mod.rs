@@ -1,24 +1,56 @@
 //! Answers: [`Response`], and what a handler may return instead of one.
+//!
+//! `values.rs` has the types that become answers, `stream.rs` the bodies that are written while they are sent, `file/`
+//! files with their conditions and ranges, `events.rs` server-sent events, `render.rs` templates.
 
 mod body;
+mod disposition;
+mod event;
+mod events;
+pub(crate) mod file;
+mod jsonp;
+#[cfg(feature = "minijinja")]
+mod minijinja;
+mod redirect;
+mod render;
 mod stream;
+mod values;
 
 use std::fmt;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::extract::Json;
+#[cfg(feature = "websocket")]
+use crate::server::Takeover;
 
+#[cfg(feature = "minijinja")]
+pub use self::minijinja::MiniJinja;
 pub(crate) use body::{BodyFailed, WireBody};
+pub(crate) use disposition::Disposition;
+pub use event::Event;
+pub use events::{NotSent, Sse, SseSender};
+pub use file::File;
+pub(crate) use jsonp::jsonp;
+pub use redirect::Redirect;
+pub use render::{Renderer, TemplateData};
+pub(crate) use render::{Templates, content_type_of};
 pub use stream::BodyWriter;
+#[cfg(feature = "xml")]
+pub use values::Xml;
+#[cfg(feature = "xml")]
+pub(crate) use values::xml;
+pub use values::{Html, Pretty};
 
 pub(crate) const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 pub(crate) const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+#[cfg(feature = "xml")]
+pub(crate) const XML: HeaderValue = HeaderValue::from_static("application/xml; charset=utf-8");
 const BYTES: HeaderValue = HeaderValue::from_static("application/octet-stream");
+/// The only value of `X-Content-Type-Options`: the browser must not guess another type.
+const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
 /// An answer. `Send + Sync`, so that a middleware may look at it across an `.await`.
 pub struct Response {
@@ -34,6 +66,10 @@ type Permits = Box<Held<dyn Send + Sync>>;
 pub(crate) enum ResponseBody {
     Whole(Bytes),
     Stream(stream::Producer),
+    Events(Box<events::Events>),
+    /// No body: after the head the connection speaks another protocol.
+    #[cfg(feature = "websocket")]
+    Takeover(Option<Takeover>),
 }
 
 /// A list with one allocation per entry; the last one held is the first one dropped.
@@ -45,22 +81,42 @@ struct Held<T: ?Sized> {
 impl Response {
     /// An answer whose body is all there. It has no content type until [`Response::header`] gives it one.
     pub fn new(status: StatusCode, body: impl Into<Bytes>) -> Self {
-        Self { status, headers: HeaderMap::new(), body: ResponseBody::Whole(body.into()), held: None }
+        Self::with_body(status, ResponseBody::Whole(body.into()))
+    }
+
+    fn with_body(status: StatusCode, body: ResponseBody) -> Self {
+        Self { status, headers: HeaderMap::new(), body, held: None }
     }
 
     /// An answer whose body is written while it is sent: `write` gets a [`BodyWriter`], whose `write` waits until
     /// the connection has taken the piece before, so that memory stays bounded.
     ///
     /// `write` runs on the connection's task and is dropped when the client goes away. If it fails, the connection
-    /// is cut, so that the client sees a broken body and not a short one.
+    /// is cut, so that the client sees a broken body and not a short one. Without [`Response::length`] the body is
+    /// sent in chunks.
     pub fn stream<W, Fut>(status: StatusCode, content_type: HeaderValue, write: W) -> Self
     where
         W: FnOnce(BodyWriter) -> Fut,
         Fut: Future<Output = Result<()>> + Send + 'static,
     {
         let body = ResponseBody::Stream(stream::Producer::new(write));
-        Self { status, headers: HeaderMap::new(), body, held: None }
-            .header(header::CONTENT_TYPE, content_type)
+        Self::with_body(status, body).header(header::CONTENT_TYPE, content_type)
+    }
+
+    /// Declares how many bytes a streamed body will have: they are announced in `Content-Length`. A producer that
+    /// writes more, or ends before, breaks the connection off. Nothing changes for a body that is all there.
+    #[must_use]
+    pub fn length(mut self, bytes: u64) -> Self {
+        if let ResponseBody::Stream(producer) = &mut self.body {
+            producer.declare(bytes);
+        }
+        self
+    }
+
+    /// An answer after which the connection belongs to `takeover`.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn switching_protocols(takeover: Takeover) -> Self {
+        Self::with_body(StatusCode::SWITCHING_PROTOCOLS, ResponseBody::Takeover(Some(takeover)))
     }
 
     /// Sets a header; it replaces an earlier one of its name.
@@ -89,7 +145,7 @@ impl Response {
     pub fn bytes(&self) -> Option<&Bytes> {
         match &self.body {
             ResponseBody::Whole(bytes) => Some(bytes),
-            ResponseBody::Stream(_) => None,
+            _ => None,
         }
     }
     /// Puts another body in place; headers stay as they are.
@@ -97,7 +153,9 @@ impl Response {
         self.body = ResponseBody::Whole(body.into());
     }
 
-    /// Keeps `permit` until the last byte of the body is written, or the client is gone.
+    /// Keeps `permit` until the last byte of the body is written, or the client is gone. For an answer that switches
+    /// to another protocol that is the end of its head: what is to last as long as a WebSocket belongs into the
+    /// future that serves it.
     #[must_use]
     pub fn hold(mut self, permit: impl Send + Sync + 'static) -> Self {
         self.held = Some(Box::new(Held { _rest: self.held.take(), _value: permit }));
@@ -106,8 +164,13 @@ impl Response {
 
     /// What a HEAD request gets: the length that the body would have had, and no body.
     pub(crate) fn without_body(mut self) -> Self {
-        if let ResponseBody::Whole(bytes) = &self.body {
-            self.headers.entry(header::CONTENT_LENGTH).or_insert_with(|| bytes.len().into());
+        let length = match &self.body {
+            ResponseBody::Whole(bytes) => Some(bytes.len() as u64),
+            ResponseBody::Stream(producer) => producer.declared(),
+            _ => None,
+        };
+        if let Some(length) = length {
+            self.headers.entry(header::CONTENT_LENGTH).or_insert_with(|| length.into());
         }
         self.body = ResponseBody::Whole(Bytes::new());
         self
@@ -144,103 +207,6 @@ pub trait IntoResponse {
     fn into_response(self) -> Result<Response>;
 }
 
-/// A body that is HTML.
-#[derive(Debug, Clone)]
-pub struct Html<T>(pub T);
-
-/// Sends the client elsewhere.
-#[derive(Debug, Clone)]
-pub struct Redirect {
-    status: StatusCode,
-    location: String,
-}
-
-impl Redirect {
-    /// 302: elsewhere, this time.
-    pub fn found(location: impl Into<String>) -> Self {
-        Self { status: StatusCode::FOUND, location: location.into() }
-    }
-    /// 303: look for the result there, with GET.
-    pub fn see_other(location: impl Into<String>) -> Self {
-        Self { status: StatusCode::SEE_OTHER, location: location.into() }
-    }
-    /// 308: elsewhere, from now on, with the same method.
-    pub fn permanent(location: impl Into<String>) -> Self {
-        Self { status: StatusCode::PERMANENT_REDIRECT, location: location.into() }
-    }
-    /// With a status of your own.
-    ///
-    /// # Errors
-    /// If it is no 3xx.
-    pub fn with_status(status: StatusCode, location: impl Into<String>) -> Result<Self> {
-        if !status.is_redirection() {
-            return Err(Error::internal(format!("a redirect's status is {status}, but must be 300 to 308")));
-        }
-        Ok(Self { status, location: location.into() })
-    }
-}
-
-fn typed(content_type: HeaderValue, body: impl Into<Bytes>) -> Result<Response> {
-    Ok(Response::new(StatusCode::OK, body).header(header::CONTENT_TYPE, content_type))
-}
-
-impl IntoResponse for Response {
-    fn into_response(self) -> Result<Response> {
-        Ok(self)
-    }
-}
-impl IntoResponse for &'static str {
-    fn into_response(self) -> Result<Response> {
-        typed(TEXT, self)
-    }
-}
-impl IntoResponse for String {
-    fn into_response(self) -> Result<Response> {
-        typed(TEXT, self)
-    }
-}
-impl IntoResponse for Bytes {
-    fn into_response(self) -> Result<Response> {
-        typed(BYTES, self)
-    }
-}
-impl IntoResponse for Vec<u8> {
-    fn into_response(self) -> Result<Response> {
-        typed(BYTES, self)
-    }
-}
-impl<T: Into<Bytes>> IntoResponse for Html<T> {
-    fn into_response(self) -> Result<Response> {
-        typed(HTML, self.0)
-    }
-}
-impl<T: Serialize> IntoResponse for Json<T> {
-    fn into_response(self) -> Result<Response> {
-        typed(JSON, serde_json::to_vec(&self.0)?)
-    }
-}
-impl IntoResponse for Redirect {
-    fn into_response(self) -> Result<Response> {
-        let location = HeaderValue::try_from(self.location)?;
-        Ok(Response::new(self.status, Bytes::new()).header(header::LOCATION, location))
-    }
-}
-impl IntoResponse for StatusCode {
-    fn into_response(self) -> Result<Response> {
-        Ok(Response::new(self, Bytes::new()))
-    }
-}
-impl<T: IntoResponse> IntoResponse for (StatusCode, T) {
-    fn into_response(self) -> Result<Response> {
-        Ok(Response { status: self.0, ..self.1.into_response()? })
-    }
-}
-impl<T: IntoResponse, E: IntoError> IntoResponse for Result<T, E> {
-    fn into_response(self) -> Result<Response> {
-        self.map_err(Into::into)?.into_response()
-    }
-}
-
 /// `Into<Error>`, with a message of its own.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot become a `seawall::Error`",
@@ -251,3 +217,7 @@ pub trait IntoError: Into<Error> {}
 
 #[diagnostic::do_not_recommend]
 impl<E: Into<Error>> IntoError for E {}
+
+fn typed(content_type: HeaderValue, body: impl Into<Bytes>) -> Response {
+    Response::new(StatusCode::OK, body).header(header::CONTENT_TYPE, content_type)
+}

@@ -26,6 +26,8 @@ use super::ServerConfig;
 use super::io::{Io, Limits, Progress, Serving, Wire};
 use super::listener::Accepted;
 use super::shutdown::{Phase, Shutdown};
+#[cfg(feature = "websocket")]
+use super::takeover::Taken;
 use crate::body::Body;
 use crate::clock;
 use crate::context::Arrival;
@@ -50,6 +52,8 @@ pub(super) struct Connection {
     pub(super) shutdown: Shutdown,
     pub(super) config: ServerConfig,
 }
+
+type AnyError = Box<dyn Error + Send + Sync>;
 
 /// Serves a socket until either side ends it. Faults of the client end its connection and nothing else.
 pub(super) async fn serve(accepted: Accepted, connection: Connection) {
@@ -154,7 +158,7 @@ async fn detect(stream: &mut TcpStream, ahead: &mut BytesMut, limit: Duration) -
 }
 
 impl Connection {
-    async fn run(self, mut stream: TcpStream, peer: SocketAddr) -> Result<(), Box<dyn Error + Send + Sync>> {
+    async fn run(self, mut stream: TcpStream, peer: SocketAddr) -> Result<(), AnyError> {
         let mut ahead = BytesMut::with_capacity(FIRST_READ);
         let late = async {
             self.shutdown.reached(Phase::Draining).await;
@@ -172,54 +176,81 @@ impl Connection {
         Ok(())
     }
 
-    async fn http1(&self, stream: TcpStream, ahead: Bytes, peer: SocketAddr) -> hyper::Result<()> {
-        let (progress, (half, wire)) = (Progress::default(), Wire::split(stream));
+    async fn http1(&self, stream: TcpStream, ahead: Bytes, peer: SocketAddr) -> Result<(), AnyError> {
+        let (progress, (half, wire)) = (Progress::new(self.shutdown.clone()), Wire::split(stream));
         let io = Io::new(half, wire.clone(), ahead, progress.clone());
         let serving = progress.clone();
-        let service = service_fn(|request| self.answer(request, peer, serving.begin()));
-        let connection = http1::Builder::new()
+        let service = service_fn(|request| self.answer(request, peer, Exchange::Connection(serving.begin())));
+        let mut connection = http1::Builder::new()
             .header_read_timeout(None) // `Limits` has one for heads and one for idle time
             .max_buf_size(self.config.max_head_bytes)
             .max_headers(self.config.max_headers)
             .serve_connection(TokioIo::new(io), service);
-        let mut running = Running { wire: &wire, progress, limits: Limits::new(&self.config) };
-        let drain = self.shutdown.reached(Phase::Draining);
-        let ended = running.run(pin!(connection), drain, |connection| connection.graceful_shutdown()).await;
+        let mut running =
+            Running { wire: &wire, progress: progress.clone(), limits: Limits::new(&self.config) };
+        let drain = progress.drain();
+        let ended =
+            running.run(Pin::new(&mut connection), drain, |connection| connection.graceful_shutdown()).await;
+        #[cfg(feature = "websocket")]
+        if let Some(takeover) = progress.take_takeover().filter(|_| ended.is_ok()) {
+            drop(wire);
+            let parts = connection.into_parts();
+            let (stream, ahead) = parts.io.into_inner().reunite()?;
+            let ahead = [parts.read_buf, ahead].concat().into();
+            takeover.serve(Taken { stream, ahead, drain: Box::pin(progress.drain()) }).await;
+            return Ok(());
+        }
         wire.linger().await;
-        ended
+        Ok(ended?)
     }
 
-    async fn http2(&self, stream: TcpStream, ahead: Bytes, peer: SocketAddr) -> hyper::Result<()> {
-        let (progress, (half, wire)) = (Progress::default(), Wire::split(stream));
+    async fn http2(&self, stream: TcpStream, ahead: Bytes, peer: SocketAddr) -> Result<(), AnyError> {
+        let (progress, (half, wire)) = (Progress::new(self.shutdown.clone()), Wire::split(stream));
         // Streams overlap, so one connection has no one phase: its limits come with the engine's HTTP/2.
         let _always = progress.begin();
         let io = Io::new(half, wire.clone(), ahead, progress.clone());
-        let (service, in_flight) = (self.service.clone(), self.in_flight.clone());
+        let (service, in_flight, shared) = (self.service.clone(), self.in_flight.clone(), progress.clone());
         let service = service_fn(move |request| {
-            answer(service.clone(), request, peer, (Counted::start(&in_flight), None))
+            let guards = (Counted::start(&in_flight), Exchange::Stream(shared.clone()));
+            answer(service.clone(), request, peer, guards)
         });
         let connection = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .max_concurrent_streams(200)
             .max_header_list_size(u32::try_from(self.config.max_head_bytes).unwrap_or(u32::MAX))
             .serve_connection(TokioIo::new(io), service);
+        let drain = progress.drain();
         let mut running = Running { wire: &wire, progress, limits: Limits::new(&self.config) };
-        let drain = self.shutdown.reached(Phase::Draining);
-        running.run(pin!(connection), drain, |connection| connection.graceful_shutdown()).await
+        Ok(running.run(pin!(connection), drain, |connection| connection.graceful_shutdown()).await?)
     }
 
     fn answer(
         &self,
         request: hyper::Request<Incoming>,
         peer: SocketAddr,
-        serving: Serving,
+        exchange: Exchange,
     ) -> impl Future<Output = Result<hyper::Response<Guarded>, Infallible>> + use<> {
-        answer(self.service.clone(), request, peer, (Counted::start(&self.in_flight), Some(serving)))
+        answer(self.service.clone(), request, peer, (Counted::start(&self.in_flight), exchange))
+    }
+}
+
+/// What a request has of its connection: all of it, or one of its streams.
+enum Exchange {
+    Connection(Serving),
+    Stream(Progress),
+}
+
+impl Exchange {
+    fn progress(&self) -> &Progress {
+        match self {
+            Self::Connection(serving) => serving.progress(),
+            Self::Stream(progress) => progress,
+        }
     }
 }
 
 /// What lasts as long as a request: it is counted, and its connection is not idle.
-type Guards = (Counted, Option<Serving>);
+type Guards = (Counted, Exchange);
 
 async fn answer(
     service: Service,
@@ -228,7 +259,13 @@ async fn answer(
     guards: Guards,
 ) -> Result<hyper::Response<Guarded>, Infallible> {
     let arrival = Arrival { peer: Some(peer), at: clock::now() };
-    let response = service.respond(request.map(Body::from_http), arrival).await;
+    let mut response = service.respond(request.map(Body::from_http), arrival).await;
+    let body = response.body_mut().wire();
+    body.end_with(|| guards.1.progress().drain());
+    #[cfg(feature = "websocket")]
+    if let (Some(takeover), Exchange::Connection(serving)) = (body.take_takeover(), &guards.1) {
+        serving.progress().give_to(takeover);
+    }
     Ok(response.map(|body| Guarded { body, _guards: guards }))
 }
 

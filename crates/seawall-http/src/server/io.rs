@@ -25,6 +25,9 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::{Sleep, sleep_until, timeout};
 
 use super::ServerConfig;
+use super::shutdown::{Phase, Shutdown};
+#[cfg(feature = "websocket")]
+use super::takeover::Takeover;
 use crate::clock;
 
 /// Bytes gathered before a write has to wait for the socket.
@@ -34,10 +37,18 @@ const MAX_GATHERED: usize = 64 << 10;
 const LINGER_BYTES: usize = 256 << 10;
 const LINGER: Duration = Duration::from_millis(500);
 
-/// How far a connection is with its request; shared by its socket, its service and its task. The lower two bits are the phase,
-/// the upper ones count the requests, so that two idle times can be told apart.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Progress(Arc<AtomicU32>);
+/// How far a connection is with its request, and how far its server is; shared by its socket, its service and its task.
+#[derive(Clone)]
+pub(super) struct Progress(Arc<Shared>);
+
+struct Shared {
+    /// The lower two bits are the phase, the upper ones count the requests, so that two idle times can be told apart.
+    phase: AtomicU32,
+    shutdown: Shutdown,
+    /// Who gets the connection once the answer that is being written is out.
+    #[cfg(feature = "websocket")]
+    takeover: Mutex<Option<Takeover>>,
+}
 
 const IDLE: u32 = 0;
 const READING: u32 = 1;
@@ -45,6 +56,30 @@ const SERVING: u32 = 2;
 const PHASE: u32 = 3;
 
 impl Progress {
+    pub(super) fn new(shutdown: Shutdown) -> Self {
+        Self(Arc::new(Shared {
+            phase: AtomicU32::new(IDLE),
+            shutdown,
+            #[cfg(feature = "websocket")]
+            takeover: Mutex::new(None),
+        }))
+    }
+
+    /// Returns when the server drains.
+    pub(super) fn drain(&self) -> impl Future<Output = ()> + Send + use<> {
+        let shutdown = self.0.shutdown.clone();
+        async move { shutdown.reached(Phase::Draining).await }
+    }
+
+    #[cfg(feature = "websocket")]
+    pub(super) fn give_to(&self, takeover: Takeover) {
+        *self.0.takeover.lock() = Some(takeover);
+    }
+    #[cfg(feature = "websocket")]
+    pub(super) fn take_takeover(&self) -> Option<Takeover> {
+        self.0.takeover.lock().take()
+    }
+
     /// A request begins to be served; it ends when the guard is dropped.
     pub(super) fn begin(&self) -> Serving {
         self.set(SERVING);
@@ -57,19 +92,25 @@ impl Progress {
     }
 
     fn now(&self) -> u32 {
-        self.0.load(Relaxed)
+        self.0.phase.load(Relaxed)
     }
 
     /// Only one task ever writes, so this needs no exchange.
     fn set(&self, phase: u32) {
         let now = self.now();
         let counted = if phase == IDLE { (now & !PHASE).wrapping_add(PHASE + 1) } else { now & !PHASE };
-        self.0.store(counted | phase, Relaxed);
+        self.0.phase.store(counted | phase, Relaxed);
     }
 }
 
 /// A request is being served, up to the last byte of its answer's body.
 pub(super) struct Serving(Progress);
+
+impl Serving {
+    pub(super) fn progress(&self) -> &Progress {
+        &self.0
+    }
+}
 
 impl Drop for Serving {
     fn drop(&mut self) {
@@ -178,26 +219,32 @@ impl Wire {
     /// The end of a connection: says so, and takes what the client still sends, within limits. Closing with bytes
     /// unread would reset the connection, and the client might never see our last answer.
     pub(super) async fn linger(&self) {
-        let discard = poll_fn(|cx| {
-            let outgoing = self.0.lock();
-            let stream: &TcpStream = outgoing.half.as_ref();
-            let mut room = [0; 4096];
-            for _ in 0..LINGER_BYTES / room.len() {
-                ready!(stream.poll_read_ready(cx))?;
-                match stream.try_read(&mut room) {
-                    Ok(0) => break,
-                    Ok(_) => {}
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    Err(error) => return Poll::Ready(Err(error)),
-                }
-            }
-            Poll::Ready(io::Result::Ok(()))
-        });
         let close = poll_fn(|cx| Pin::new(&mut self.0.lock().half).poll_shutdown(cx));
         // Whatever goes wrong now, the connection is over.
         let _ = close.await;
-        let _ = timeout(LINGER, discard).await;
+        let rest = poll_fn(|cx| poll_discard(self.0.lock().half.as_ref(), cx));
+        let _ = timeout(LINGER, rest).await;
     }
+}
+
+/// Takes what the client still sends, within limits.
+#[cfg(feature = "websocket")]
+pub(super) async fn discard(stream: &TcpStream) {
+    let _ = timeout(LINGER, poll_fn(|cx| poll_discard(stream, cx))).await;
+}
+
+fn poll_discard(stream: &TcpStream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    let mut room = [0; 4096];
+    for _ in 0..LINGER_BYTES / room.len() {
+        ready!(stream.poll_read_ready(cx))?;
+        match stream.try_read(&mut room) {
+            Ok(0) => break,
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Poll::Ready(Err(error)),
+        }
+    }
+    Poll::Ready(Ok(()))
 }
 
 /// What hyper reads from and writes to.
@@ -211,6 +258,19 @@ pub(super) struct Io {
 impl Io {
     pub(super) fn new(half: OwnedReadHalf, wire: Wire, ahead: Bytes, progress: Progress) -> Self {
         Self { half, wire, ahead, progress }
+    }
+
+    /// The whole socket again, and what was read ahead of hyper. Everything gathered must have been sent.
+    ///
+    /// # Errors
+    /// If somebody else still holds the writing side.
+    #[cfg(feature = "websocket")]
+    pub(super) fn reunite(self) -> io::Result<(TcpStream, Bytes)> {
+        let Self { half, wire, ahead, progress: _ } = self;
+        let outgoing =
+            Arc::into_inner(wire.0).ok_or_else(|| io::Error::other("the socket is still in use"))?;
+        let stream = half.reunite(outgoing.into_inner().half).map_err(io::Error::other)?;
+        Ok((stream, ahead))
     }
 }
 

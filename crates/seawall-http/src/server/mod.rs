@@ -7,6 +7,8 @@ mod conn;
 mod io;
 mod listener;
 mod shutdown;
+#[cfg(feature = "websocket")]
+mod takeover;
 mod worker;
 
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
@@ -23,6 +25,8 @@ pub use config::ServerConfig;
 use listener::Listener;
 pub use shutdown::ShutdownHandle;
 use shutdown::{OnDrain, Shutdown};
+#[cfg(feature = "websocket")]
+pub(crate) use takeover::{Taken, Takeover, say_goodbye};
 use worker::{Peers, Worker};
 
 /// A bound server. It accepts nothing before [`Server::run`].
