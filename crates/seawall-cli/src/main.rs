@@ -23,7 +23,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Puts load on an HTTP service and measures it honestly
-    Load(load::LoadArgs),
+    Load(Box<load::LoadArgs>),
     /// Starts a flash sale, finds its knee, sells it out, checks every order, and shows a report
     Demo(demo::DemoArgs),
     /// The service that the demo starts

@@ -1,5 +1,5 @@
 //! `seawall load` as a user runs it: the built program against a small server, its text, its JSON, its exit codes.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod load_support;
 
