@@ -28,6 +28,7 @@ mod swap;
 pub mod testing;
 mod timeout_header;
 mod trace;
+mod validate;
 mod values;
 #[cfg(feature = "websocket")]
 pub mod websocket;
@@ -55,3 +56,4 @@ pub use server::{Server, ServerConfig, ShutdownHandle};
 pub use service::Service;
 pub use swap::Swap;
 pub use trace::TraceContext;
+pub use validate::{Invalid, Valid, Validate};

@@ -17,9 +17,9 @@ pub use seawall_data as data;
 pub use seawall_guard as guard;
 pub use seawall_http::{
     App, Bind, Body, BodyWriter, BuildError, Context, Cookie, Endpoint, Error, Extract, ExtractOptional,
-    Field, Form, Group, Handler, Header, Html, IntoError, IntoResponse, Json, Middleware, Next, Path, Query,
-    Redirect, Response, Result, RouteOptions, Server, ServerConfig, Service, ShutdownHandle, State,
-    WholeBody, after, around, before, extract, middleware, testing,
+    Field, Form, Group, Handler, Header, Html, IntoError, IntoResponse, Invalid, Json, Middleware, Next,
+    Path, Query, Redirect, Response, Result, RouteOptions, Server, ServerConfig, Service, ShutdownHandle,
+    State, Valid, Validate, WholeBody, after, around, before, extract, middleware, testing,
 };
 pub use seawall_observe as observe;
 pub use seawall_tasks as tasks;
@@ -35,6 +35,6 @@ pub mod prelude {
     pub use crate::{
         App, Bind, Body, Bytes, Context, Cookie, Error, Extract, Form, Group, Header, Html, IntoResponse,
         Json, Middleware, Next, Path, Query, Redirect, Response, Result, RouteOptions as _, ServerConfig,
-        State, StatusCode, WholeBody, after, around, before, json,
+        State, StatusCode, Valid, WholeBody, after, around, before, json,
     };
 }

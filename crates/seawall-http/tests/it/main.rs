@@ -30,6 +30,8 @@ mod server;
 mod sources;
 mod start;
 mod swap;
+#[cfg(feature = "garde")]
+mod validation;
 mod tracing;
 
 use seawall_http::App;
