@@ -101,7 +101,11 @@ fn known(method: &Method) -> Method {
         Method::CONNECT,
         Method::TRACE,
     ];
-    if KNOWN.contains(method) { method.clone() } else { Method::from_bytes(b"_OTHER").expect("a token") }
+    if KNOWN.contains(method) || method.as_str() == "QUERY" {
+        method.clone()
+    } else {
+        Method::from_bytes(b"_OTHER").expect("a token")
+    }
 }
 
 fn timer(registry: &Registry, route: &str, method: &Method, ending: Ending) -> Timer {

@@ -21,6 +21,9 @@ pub use seawall_http::{
     Path, Query, Redirect, Response, Result, RouteOptions, Server, ServerConfig, Service, ShutdownHandle,
     State, Valid, Validate, WholeBody, after, around, before, extract, middleware, testing,
 };
+pub use seawall_http::{
+    ClientHeader, CookieKeys, ProxyConfig, SameSite, SetCookie, TraceContext, TrustedProxies,
+};
 pub use seawall_observe as observe;
 pub use seawall_tasks as tasks;
 
@@ -37,4 +40,5 @@ pub mod prelude {
         Json, Middleware, Next, Path, Query, Redirect, Response, Result, RouteOptions as _, ServerConfig,
         State, StatusCode, Valid, WholeBody, after, around, before, json,
     };
+    pub use crate::{SameSite, SetCookie};
 }

@@ -60,7 +60,7 @@ impl Error {
             r#type: type_uri.as_deref().unwrap_or("about:blank"),
             title,
             status: status.as_u16(),
-            detail: Some(&**message).filter(|message| *message != title),
+            detail: Some(&**message).filter(|message| !message.is_empty() && *message != title),
             code: code.as_deref(),
             fields,
             request_id: c.request_id(),

@@ -188,6 +188,25 @@ fn a_stream_of_http2_that_is_reset_counts_as_aborted() {
     server.ends_with(&[("/", "200", "", 1), ("/slow", "", "aborted", 1)]);
 }
 #[test]
+fn a_connection_of_http2_that_breaks_ends_all_its_requests() {
+    let (app, started) = app();
+    let server = Running::start(app, ServerConfig::default());
+    let addr = server.addr;
+    block_on(async move {
+        let io = TokioIo::new(tokio::net::TcpStream::connect(addr).await.unwrap());
+        let (sender, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
+        let driven = tokio::spawn(connection);
+        for _ in 0..3 {
+            let request = http::Request::get("http://a/slow").body(Full::<Bytes>::default()).unwrap();
+            tokio::spawn(sender.clone().send_request(request));
+            started.notified().await;
+        }
+        driven.abort();
+    });
+    server.ends_with(&[("/slow", "", "aborted", 3)]);
+}
+#[test]
 fn a_body_whose_producer_fails_is_no_abort() {
     let broken = async |c: Context| {
         c.stream(200, "text/plain", async |mut out| {

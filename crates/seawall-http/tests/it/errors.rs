@@ -184,8 +184,7 @@ fn a_problem_names_its_fields() {
 fn a_problem_may_have_a_type_of_its_own() {
     let broke =
         async || Err::<&str, _>(Error::payment_required("").type_uri("https://example.com/no-credit"));
-    let text =
-        r#"{"type":"https://example.com/no-credit","title":"Payment Required","status":402,"detail":""}"#;
+    let text = r#"{"type":"https://example.com/no-credit","title":"Payment Required","status":402}"#;
     problem(App::new().get("/", broke), "GET /", 402, text);
 }
 #[test]
