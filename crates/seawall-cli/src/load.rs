@@ -3,24 +3,29 @@
 //! Here are the arguments, the signals and the exit codes; the measuring is seawall-load's.
 
 mod args;
+mod output;
 mod progress;
+mod prometheus;
+mod sink;
 mod text;
 mod values;
 
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result};
-use clap::Args;
-use seawall_load::{Load, LoadConfig, Report};
+use clap::{Args, Subcommand};
+use seawall_load::{ConfigError, Load, LoadConfig, LoadError, Report, Tick};
 
 use args::{ConnectArgs, PaceArgs, RequestArgs, ReuseArgs, TlsArgs};
-use progress::Progress;
+use output::OutputArgs;
 pub(crate) use text::count;
 
 /// Exit code of a run in which nothing was answered.
 const FAILED: u8 = 1;
+/// Exit code of a run that broke an objective.
+const SLO_BROKEN: u8 = 3;
 /// Exit code of a wrong command line.
 const USAGE: u8 = 2;
 /// Exit code of a run whose numbers must not be used.
@@ -45,6 +50,13 @@ const EXAMPLES: &str = r#"Examples:
       seawall load https://shop.test/orders -b '{"user":"{{csv.id}}","key":"{{uuid}}"}' --data users.csv \
         --reqs-per-conn 10 --ca ca.pem --connect-to 10.0.0.7:8443
 
+  Does it hold its objectives at 2,000 requests per second? Exit code 0 yes, 3 no, 4 nobody knows:
+      seawall load http://127.0.0.1:8080/ -R 2000 -d 1m --slo 'p99<50ms,err<0.1%' --json result.json --csv runs.csv
+
+  How fast is the client itself? In one terminal the sink, in another the load:
+      seawall load sink --addr 127.0.0.1:9999
+      seawall load http://127.0.0.1:9999/
+
 Templates, in path, fields, body and form:
   {{csv.COLUMN}} the next row of --data   {{seq}} 0, 1, 2, ...   {{rand 1 6}} a whole number, both ends included
   {{uuid}} a random UUID   {{"{{"}} braces that are meant (or --no-templates)
@@ -56,15 +68,18 @@ Which loop?
   is what users feel.
 
 Exit codes:
-  0 measured   1 nothing was answered   2 wrong arguments   4 INVALID: the generator, not the server, was the limit
-  130 interrupted (the report is still printed and written)"#;
+  0 measured, and every --slo was met   1 nothing was answered   2 wrong arguments   3 an --slo was broken
+  4 INVALID: the generator, not the server, was the limit   130 interrupted (the report is still printed and written)"#;
 
 /// Arguments of `seawall load`.
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct LoadArgs {
+    #[command(subcommand)]
+    command: Option<LoadCommand>,
     /// The target, such as http://127.0.0.1:8080/path or https://example.org/
-    url: String,
+    #[arg(required = true)]
+    url: Option<String>,
     #[command(flatten)]
     pace: PaceArgs,
     #[command(flatten)]
@@ -75,9 +90,14 @@ pub(crate) struct LoadArgs {
     reuse: ReuseArgs,
     #[command(flatten)]
     tls: TlsArgs,
-    /// Also write the result as JSON
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    json: Option<PathBuf>,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum LoadCommand {
+    /// A server that does next to nothing: put load on it to see the client's own ceiling
+    Sink(sink::SinkArgs),
 }
 
 /// Runs the load, prints the report, and says how the process should exit.
@@ -85,47 +105,68 @@ pub(crate) struct LoadArgs {
 /// # Errors
 /// A file that cannot be read or written, a host without an address, a generator that could not start.
 pub(crate) fn run(args: &LoadArgs) -> Result<ExitCode> {
+    match &args.command {
+        Some(LoadCommand::Sink(args)) => return sink::run(args),
+        None => {}
+    }
     let config = config(args)?;
-    let load = match Load::new(&config) {
-        Ok(load) => load,
-        Err(error) => {
-            eprintln!("error: {error}\n\nFor more, try `seawall load --help`.");
-            return Ok(ExitCode::from(USAGE));
-        }
+    measure(&args.output, &config.interrupt, || Load::new(&config), |load, observer| load.run(observer))
+}
+
+/// Checks what is to be run with `prepare`, runs it, and puts the report out. Wrong values end with [`USAGE`].
+fn measure<T>(
+    output: &OutputArgs,
+    interrupt: &Arc<AtomicBool>,
+    prepare: impl FnOnce() -> Result<T, ConfigError>,
+    run: impl FnOnce(T, &mut dyn FnMut(&Tick)) -> Result<Report, LoadError>,
+) -> Result<ExitCode> {
+    let prepared = prepare().and_then(|prepared| Ok((prepared, output.slos()?)));
+    let (prepared, slos) = match prepared {
+        Ok(prepared) => prepared,
+        Err(error) => return Ok(usage(&error)),
     };
-    // The first Ctrl-C ends the run with a report, the second one ends the process.
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        signal_hook::flag::register_conditional_shutdown(
-            signal,
-            i32::from(INTERRUPTED),
-            Arc::clone(&config.interrupt),
-        )
-        .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&config.interrupt)))
-        .context("cannot listen for Ctrl-C")?;
+    let mut output = output.open()?;
+    stop_on_signals(interrupt)?;
+    let report = run(prepared, &mut |tick| output.tick(tick));
+    output.end_progress();
+    let mut report = match report {
+        Err(LoadError::Config(error)) => return Ok(usage(&error)),
+        report => report?,
+    };
+    if !report.interrupted {
+        report.judge_slos(&slos);
     }
-    let mut progress = Progress::new();
-    let report = load.run(&mut |tick| progress.tick(tick));
-    progress.finish();
-    let report = report?;
-    print!("{}", text::render(&report));
-    if let Some(path) = &args.json {
-        write_json(&report, path)?;
-    }
+    output.finish(&report)?;
     Ok(ExitCode::from(exit_code(&report)))
 }
 
+fn usage(error: &ConfigError) -> ExitCode {
+    eprintln!("error: {error}\n\nFor more, try `seawall load --help`.");
+    ExitCode::from(USAGE)
+}
+
+/// The first Ctrl-C ends the run with a report, the second one ends the process.
+fn stop_on_signals(interrupt: &Arc<AtomicBool>) -> Result<()> {
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        let second = (signal, i32::from(INTERRUPTED), Arc::clone(interrupt));
+        signal_hook::flag::register_conditional_shutdown(second.0, second.1, second.2)
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(interrupt)))
+            .context("cannot listen for Ctrl-C")?;
+    }
+    Ok(())
+}
+
 fn config(args: &LoadArgs) -> Result<LoadConfig> {
-    let mut config = LoadConfig { url: args.url.clone(), tls: args.tls.config(), ..LoadConfig::default() };
+    let mut config = LoadConfig {
+        url: args.url.clone().unwrap_or_default(),
+        tls: args.tls.config(),
+        ..LoadConfig::default()
+    };
     args.pace.put_into(&mut config, args.connect.seed);
     args.request.put_into(&mut config)?;
     args.connect.put_into(&mut config);
     args.reuse.put_into(&mut config);
     Ok(config)
-}
-
-fn write_json(report: &Report, path: &Path) -> Result<()> {
-    let json = serde_json::to_string_pretty(report)? + "\n";
-    std::fs::write(path, json).with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn exit_code(report: &Report) -> u8 {
@@ -135,6 +176,8 @@ fn exit_code(report: &Report) -> u8 {
         FAILED
     } else if report.is_invalid() {
         INVALID
+    } else if report.breaks_slo() {
+        SLO_BROKEN
     } else {
         0
     }

@@ -13,6 +13,7 @@ use crate::config::WarmUp;
 use crate::engine::work::Work;
 use crate::engine::{Engine, EngineConfig, Message, Shared};
 use crate::error::LoadError;
+use crate::report::Second;
 use crate::schedule::Pace;
 use crate::sys;
 use crate::window::WINDOW_NS;
@@ -46,10 +47,16 @@ pub struct Tick {
     pub errors: u64,
     /// Requests sent since the start.
     pub sent_total: u64,
+    row: Second,
     stop: AtomicBool,
 }
 
 impl Tick {
+    /// The same second as the report's series has it.
+    pub fn second(&self) -> &Second {
+        &self.row
+    }
+
     /// Ends the run now. The report is still made, and says that it was interrupted.
     pub fn stop(&self) {
         self.stop.store(true, Relaxed);
@@ -262,6 +269,7 @@ impl Reader<'_> {
             p99_us: row.p99,
             errors: row.errors,
             sent_total: collector.so_far().sent,
+            row: *row,
             stop: AtomicBool::new(false),
         })
     }

@@ -22,11 +22,14 @@ mod engine;
 mod error;
 mod form;
 mod load;
+mod output;
 mod random;
 mod report;
 mod request;
 mod response;
 mod schedule;
+mod sink;
+mod slo;
 mod sys;
 mod target;
 mod template;
@@ -49,6 +52,8 @@ pub use report::{CurvePoint, LabelReport, Latency, Mode, Report, Second};
 pub use request::Request;
 pub use schedule::{Arrivals, Stage};
 pub use seawall_core::{ConfigError, Histogram};
+pub use sink::{MAX_SINK_CONNECTIONS, Sink, SinkConfig};
+pub use slo::{Slo, SloResult};
 pub use tls::TlsConfig;
 pub use validity::{
     ACCEPTED_LAG_OF_USERS_US, ACCEPTED_LAG_US, MAX_CPU_SHARE, MAX_RUN_DELAY_SHARE, MIN_SENT_SHARE, SelfCheck,

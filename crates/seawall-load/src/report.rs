@@ -9,6 +9,8 @@ use serde::Serialize;
 
 use crate::collect::Totals;
 use crate::error::ErrorClass;
+use crate::output::hdr_base64;
+use crate::slo::SloResult;
 use crate::validity::{MIN_SENT_SHARE, SelfCheck, Validity, Verdict, judge};
 
 /// How requests were paced.
@@ -89,12 +91,19 @@ pub struct Report {
     pub bytes_received: u64,
     /// May the numbers be used?
     pub validity: Validity,
+    /// What became of the objectives; empty without any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub slo: Vec<SloResult>,
     /// What the reader should know besides; no defects of the run.
     pub notes: Vec<String>,
     /// One row per second, the warm-up flagged.
     pub series: Vec<Second>,
     /// The percentile curve, from the median to the maximum.
     pub percentiles: Vec<CurvePoint>,
+    /// All of `latency_us` in nanoseconds, as HdrHistogram V2, compressed, in base64.
+    pub latency_hdr: String,
+    /// All of `service_us`, likewise.
+    pub service_hdr: String,
     /// Virtual users only: by what was asked.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<&'static str, LabelReport>,
@@ -245,7 +254,10 @@ impl Report {
             run_delay_shares: self_check.run_delay_shares.iter().map(|&share| round(share, 1e3)).collect(),
             bytes_received: counts.bytes_in,
             validity: judge(&self_check),
+            slo: Vec::new(),
             notes: notes(&totals, &self_check),
+            latency_hdr: hdr_base64(&latency),
+            service_hdr: hdr_base64(&service),
             percentiles: curve(&latency, &service),
             labels: BTreeMap::new(),
             unfinished_users: None,

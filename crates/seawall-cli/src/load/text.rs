@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use seawall_load::{ErrorClass, Latency, Mode, Report, Verdict};
+use seawall_load::{ErrorClass, Latency, Mode, Report, SloResult, Verdict};
 
 /// The whole report, with a newline at the end.
 pub(super) fn render(report: &Report) -> String {
@@ -14,6 +14,7 @@ pub(super) fn render(report: &Report) -> String {
         lines.push(String::new());
     }
     lines.extend(errors(report));
+    lines.extend(objectives(report));
     lines.extend(verdict(report));
     lines.iter().fold(String::new(), |mut text, line| {
         let _ = writeln!(text, "{line}"); // writing to a string cannot fail
@@ -46,10 +47,12 @@ fn throughput(report: &Report) -> Vec<String> {
         bytes(report.bytes_received as f64 / report.duration_s.max(1e-9))
     )];
     let cpu: f64 = report.cpu_shares.iter().sum();
+    let delay: f64 = report.run_delay_shares.iter().sum();
     lines.push(format!(
-        "  generator  {:>9.2} us CPU per request, {:.0} % of a CPU in all{}",
+        "  generator  {:>9.2} us CPU per request, {:.0} % of a CPU in all, {:.0} % waiting for one{}",
         report.cpu_us_per_request,
         cpu * 100.0,
+        delay * 100.0,
         if report.mode == Mode::Closed {
             String::new()
         } else {
@@ -126,6 +129,20 @@ fn advice(class: ErrorClass) -> Option<&'static str> {
         | ErrorClass::Status5xx
         | ErrorClass::UnansweredAtEnd => return None,
     })
+}
+
+fn objectives(report: &Report) -> Vec<String> {
+    let line = |result: &SloResult| {
+        let measured = match () {
+            () if result.slo.starts_with("err") => format!("{:.3} %", result.measured * 100.0),
+            () if result.slo.starts_with("rps") => format!("{} req/s", count(result.measured)),
+            () => time(result.measured),
+        };
+        let bound = if result.lower_bound { "at least " } else { "" };
+        let verdict = if result.met { "met" } else { "BROKEN" };
+        format!("  objective  {verdict}: {} (measured {bound}{measured})", result.slo)
+    };
+    report.slo.iter().map(line).collect()
 }
 
 fn verdict(report: &Report) -> Vec<String> {
