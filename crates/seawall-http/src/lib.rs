@@ -57,3 +57,8 @@ pub use service::Service;
 pub use swap::Swap;
 pub use trace::TraceContext;
 pub use validate::{Invalid, Valid, Validate};
+
+/// The router alone, for tools: which route would a request find, and why.
+pub mod routing {
+    pub use crate::router::{AddError, Match, Resolution, RouteTable};
+}

@@ -22,6 +22,7 @@ pub(super) fn build(mut app: App) -> Result<(Service, ServerConfig)> {
         return Err(BuildError(problems).into());
     }
     app.shared.names = Arc::new(std::mem::take(&mut flat.names));
+    flat.trees.pack();
     let background = Background::start(std::mem::take(&mut app.starters), &mut app.shared)?;
     let shared = app.shared.share();
     let chain = |part: &Part| part.compile(&shared);

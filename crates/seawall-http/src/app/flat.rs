@@ -17,7 +17,7 @@ use crate::handler::{AnyHandler, Endpoint};
 use crate::measure::RouteTimers;
 use crate::middleware::Step;
 use crate::respond::Response;
-use crate::router::{Pattern, Tree};
+use crate::router::{InsertError, Pattern, Tree, joined};
 
 /// A chain before the state is there.
 pub(super) struct Part {
@@ -166,15 +166,17 @@ impl Flat {
         let text = joined(&outer.prefix, &route.pattern);
         let written = outer.written(route.method.as_ref(), &text);
         let refuse = |problem| format!("`{written}` is refused: {problem}");
-        let pattern = Pattern::parse(&text).map_err(refuse)?;
+        let pattern = Pattern::under(&outer.prefix, &route.pattern).map_err(refuse)?;
         let number = self.routes.len();
         let inserted = self.tree(outer).insert(route.method.clone(), &pattern, number);
-        inserted.map_err(|known| {
-            let known = &self.written[known];
-            format!("`{written}` matches the same requests as `{known}`, which was registered before it")
+        inserted.map_err(|error| match error {
+            InsertError::Taken(known) => {
+                let known = &self.written[known];
+                format!("`{written}` matches the same requests as `{known}`, which was registered before it")
+            }
+            InsertError::Full(what) => format!("`{written}` is refused: {what}"),
         })?;
-        let names = pattern.names().into_iter().map(str::to_owned).collect();
-        self.routes.push(outer.part(text, names, &route.endpoint));
+        self.routes.push(outer.part(text, pattern.names(), &route.endpoint));
         self.written.push(written);
         match &route.endpoint.name {
             Some(name) => self.name(name, pattern, number),
@@ -188,14 +190,6 @@ impl Flat {
             let [one, other] = [known, number].map(|number| &self.written[number]);
             format!("the name `{name}` is given to `{one}` and to `{other}`")
         })
-    }
-}
-
-/// The pattern of a route below `prefix`; the outermost empty one is `/`.
-pub(super) fn joined(prefix: &str, pattern: &str) -> String {
-    match (prefix, pattern) {
-        ("", "") => "/".to_owned(),
-        (prefix, pattern) => format!("{prefix}{pattern}"),
     }
 }
 

@@ -41,6 +41,11 @@ impl Hosts {
         Ok(&mut self.trees[at])
     }
 
+    /// Does now what the first request to each host would do.
+    pub(super) fn pack(&self) {
+        self.trees.iter().for_each(Tree::pack);
+    }
+
     /// The tree that answers for this request, if its host has one of its own.
     pub(super) fn find(&self, c: &Context) -> Option<&Tree> {
         if self.trees.is_empty() {

@@ -5,9 +5,9 @@ use std::ops::Deref;
 
 use serde::Serialize;
 
-use super::flat::joined;
 use super::group::{Route, method_name};
 use super::{App, Group};
+use crate::router::joined;
 
 /// One route, as it was registered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

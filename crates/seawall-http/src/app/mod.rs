@@ -124,8 +124,19 @@ impl App {
     ) -> Self {
         Self { root: self.root.methods(methods, pattern, handler), ..self }
     }
-    /// Adds a route for any one method, one of your own included. Patterns: `/static`, `/:param`, `/:id<int>` (also `uuid`, `alpha`), and a
-    /// final `/*` for the rest of the path.
+    /// Adds a route for any one method, one of your own included.
+    ///
+    /// | pattern | matches |
+    /// |---|---|
+    /// | `/users/new` | this text; `\:`, `\*`, `\<` and `\\` stand for the characters themselves |
+    /// | `/users/:id` | one segment, never empty |
+    /// | `/v:version/doc`, `/:name.json` | the same, with text around it |
+    /// | `/:id<int>`, `/:id<int(1..=100)>`, `/:id<uuid>`, `/:word<alpha(2..)>` | only what fits; ranges are Rust's |
+    /// | `/files/*`, `/files/*path` | the rest of the path, which may be empty; its value is called `*`, and `path` |
+    /// | `~/v[0-9]+/(?<name>\w+)` | a regular expression for the whole path, tried when nothing else fits |
+    ///
+    /// Where several match, the first of this list wins, segment by segment from the left, whatever the order of
+    /// registration: text, constraint, text around a parameter, parameter, rest. `seawall routes` shows why.
     pub fn route<M>(self, method: Method, pattern: &str, handler: impl Handler<M>) -> Self {
         Self { root: self.root.route(method, pattern, handler), ..self }
     }
@@ -267,7 +278,7 @@ impl App {
         let server = self.bind(addr)?;
         if let Some(table) = table {
             // Whoever closed standard error does not want to read it.
-            let _ = write!(std::io::stderr(), "{table}listening on http://{}\n", server.local_addr());
+            let _ = writeln!(std::io::stderr(), "{table}listening on http://{}", server.local_addr());
         }
         server.run()
     }

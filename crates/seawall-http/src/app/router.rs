@@ -22,19 +22,19 @@ pub(crate) struct Router {
 }
 
 /// One tree per host that has routes of its own, and that of all others. Their numbers are those of [`Router`].
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Trees {
     pub(super) hosts: Hosts,
     pub(super) any_host: Tree,
 }
 
-impl Default for Trees {
-    fn default() -> Self {
-        Self { hosts: Hosts::default(), any_host: Tree::new() }
-    }
-}
-
 impl Trees {
+    /// Does now what the first request would do.
+    pub(super) fn pack(&self) {
+        self.any_host.pack();
+        self.hosts.pack();
+    }
+
     fn of(&self, c: &Context) -> &Tree {
         self.hosts.find(c).unwrap_or(&self.any_host)
     }

@@ -14,14 +14,15 @@ use crate::error::{Error, Result};
 use crate::extract::values::{Pair, Source, unparsed};
 use crate::extract::{self, Bind, Path, Query};
 use crate::middleware::BodyLimit;
+use crate::router::{is_called, own_name};
 
 impl Context {
-    /// A path parameter, percent-decoded once and parsed.
+    /// A path parameter, percent-decoded once and parsed. That of `*path` is called `path`, and `*` too.
     ///
     /// # Errors
     /// 400 naming the parameter if its value does not parse; 500 if the route has no such parameter.
     pub fn param<T: FromStr<Err: fmt::Display>>(&self, name: &str) -> Result<T> {
-        let found = self.params()?.find(|(known, _)| *known == name);
+        let found = self.params()?.find(|(known, _)| is_called(known, name));
         let Some((_, value)) = found else {
             return Err(Error::internal(format!("this route has no parameter `{name}`")));
         };
@@ -32,7 +33,8 @@ impl Context {
         value.parse().map_err(unfit)
     }
 
-    /// Names and decoded values of the path parameters, in the order of the path; that of `*` is `*`.
+    /// Names and decoded values of the path parameters, in the order of the path; that of a rest is
+    /// `*` or `*name`.
     ///
     /// # Errors
     /// 400 if a value is not UTF-8 once decoded.
@@ -44,8 +46,9 @@ impl Context {
         for (name, &(start, end)) in names.iter().zip(spans) {
             let raw = &self.path()[start as usize..end as usize];
             let value = percent_decode_str(raw).decode_utf8();
-            let not_text =
-                |_| Error::bad_request("invalid path parameter").field(name.to_string(), "is not UTF-8");
+            let not_text = |_| {
+                Error::bad_request("invalid path parameter").field(own_name(name).to_owned(), "is not UTF-8")
+            };
             decoded.push((name, value.map_err(not_text)?));
         }
         Ok(decoded.into_iter())

@@ -12,6 +12,7 @@ use super::Extract;
 use super::values::{Keyed, Pair, Problem, Source, Value};
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::router::own_name;
 
 /// The path parameters: `Path(id): Path<u64>`, `Path((user, order)): Path<(u64, Uuid)>`, or a struct whose fields
 /// are named as the parameters. A bad value is a 400 that names its parameter; a number or names of parameters that
@@ -21,7 +22,7 @@ pub struct Path<T>(pub T);
 
 impl<T: DeserializeOwned> Path<T> {
     pub(crate) fn read(c: &Context) -> Result<Self> {
-        let found = T::deserialize(InOrder(pairs(c)?)).map(Path);
+        let found = T::deserialize(InOrder(in_order(c)?)).map(Path);
         found.map_err(|problem| match problem.source {
             Some(source) => problem.into_error(source),
             None => {
@@ -32,8 +33,30 @@ impl<T: DeserializeOwned> Path<T> {
     }
 }
 
-/// The parameters, in the order of the path.
+/// The parameters by name: the rest has two.
 pub(crate) fn pairs(c: &Context) -> Result<Vec<Pair<'_>>> {
+    in_order(c).map(by_name)
+}
+
+fn by_name(params: Vec<Pair<'_>>) -> Vec<Pair<'_>> {
+    let mut pairs = Vec::with_capacity(params.len() + 1);
+    for pair in params {
+        if own_name(&pair.name) != pair.name {
+            pairs.push(Pair { name: Cow::Borrowed("*"), ..pair.clone() });
+        }
+        pairs.push(called(pair));
+    }
+    pairs
+}
+
+/// Under the name that people give it.
+fn called(pair: Pair<'_>) -> Pair<'_> {
+    let name = own_name(&pair.name);
+    if name == pair.name { pair } else { Pair { name: Cow::Owned(name.to_owned()), ..pair } }
+}
+
+/// The parameters, each once, in the order of the path.
+fn in_order(c: &Context) -> Result<Vec<Pair<'_>>> {
     Ok(c.params()?.map(|(name, value)| pair(name, value)).collect())
 }
 
@@ -57,7 +80,7 @@ struct InOrder<'a>(Vec<Pair<'a>>);
 impl<'a> InOrder<'a> {
     fn only(self) -> Result<Value<'a>, Problem> {
         match <[_; 1]>::try_from(self.0) {
-            Ok([only]) => Ok(Value::one(only)),
+            Ok([only]) => Ok(Value::one(called(only))),
             Err(all) => {
                 let all = all.len();
                 Err(de::Error::custom(format!("a single value was asked for, but there are {all}")))
@@ -101,7 +124,7 @@ impl<'de> Deserializer<'de> for InOrder<'de> {
         visitor.visit_newtype_struct(self)
     }
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
-        let values = self.0.into_iter().map(Value::one);
+        let values = self.0.into_iter().map(|pair| Value::one(called(pair)));
         visitor.visit_seq(SeqDeserializer::new(values))
     }
     fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, Problem> {
@@ -120,7 +143,7 @@ impl<'de> Deserializer<'de> for InOrder<'de> {
         self.deserialize_tuple(len, visitor)
     }
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
-        Keyed(self.0).deserialize_map(visitor)
+        Keyed(by_name(self.0)).deserialize_map(visitor)
     }
     fn deserialize_struct<V: Visitor<'de>>(
         self,
@@ -128,7 +151,7 @@ impl<'de> Deserializer<'de> for InOrder<'de> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Problem> {
-        Keyed(self.0).deserialize_struct(name, fields, visitor)
+        Keyed(by_name(self.0)).deserialize_struct(name, fields, visitor)
     }
     fn deserialize_enum<V: Visitor<'de>>(
         self,

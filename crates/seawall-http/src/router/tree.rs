@@ -1,12 +1,20 @@
-//! The tree: nodes in one array, children by index, leaves with one entry per method.
+//! All routes of a host: the trie, its packed form, and the regular expressions behind it.
 
-use std::borrow::Cow;
+use std::cell::Cell;
+use std::sync::OnceLock;
 
 use http::Method;
-use percent_encoding::percent_decode_str;
 
 use super::Params;
-use super::pattern::{Kind, Pattern, Segment};
+use super::expression::{Expression, Readable};
+use super::methods::{ANY, MethodId, MethodSet, Methods};
+use super::packed::Packed;
+use super::pattern::{Form, Pattern, Segment};
+use super::search::Search;
+use super::trie::{Leaf, MAX_ROUTES, Refused, Trie, choose, enter};
+
+/// The most regular expressions of one tree: they are tried one after the other.
+pub(super) const MAX_EXPRESSIONS: usize = 256;
 
 /// Where a look-up ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,214 +27,208 @@ pub(crate) enum Found {
     Nothing,
 }
 
+/// Why a route was not inserted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum InsertError {
+    /// This route matches the same requests.
+    Taken(usize),
+    /// There are too many routes, expressions or methods; the text says of what, and the bound.
+    Full(&'static str),
+}
+
+impl From<Refused> for InsertError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Taken(route) => Self::Taken(route),
+            Refused::Full => Self::Full("a table has at most 16,777,214 routes and as many places"),
+        }
+    }
+}
+
 /// All routes of an app, by path. Values live outside, under the numbers that [`Tree::insert`] was given.
+///
+/// The first look-up after an insert packs what is there; [`Tree::pack`] does it earlier.
 #[derive(Debug)]
 pub(crate) struct Tree {
-    nodes: Vec<Node>,
+    routes: Trie,
+    methods: Methods,
+    /// In the order of registration.
+    expressions: Vec<(Expression, Leaf)>,
+    /// Prefixes of groups: a scope is a leaf at its prefix and a rest below it.
+    scopes: Trie,
+    /// How long the prefix of each scope is, by number.
+    depths: Vec<(usize, usize)>,
+    packed: OnceLock<Both>,
 }
 
-#[derive(Debug, Default)]
-struct Node {
-    /// Sorted by text.
-    statics: Vec<(Box<str>, usize)>,
-    /// Sorted by kind: typed ones first, the plain one last.
-    params: Vec<(Kind, usize)>,
-    /// Routes that end here, and those that take the rest of the path from here.
-    here: Leaf,
-    rest: Leaf,
-    /// The group whose prefix ends here.
-    scope: Option<usize>,
+#[derive(Debug)]
+struct Both {
+    routes: Packed,
+    scopes: Packed,
 }
 
-/// One route per method; `None` is any method that no other entry names.
-#[derive(Debug, Default)]
-struct Leaf(Vec<(Option<Method>, usize)>);
-
-impl Leaf {
-    fn find(&self, method: &Method) -> Option<usize> {
-        let of = |wanted: Option<&Method>| {
-            self.0.iter().find(|(known, _)| known.as_ref() == wanted).map(|(_, route)| *route)
-        };
-        let get = || if *method == Method::HEAD { of(Some(&Method::GET)) } else { None };
-        of(Some(method)).or_else(get).or_else(|| of(None))
+impl Default for Tree {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
 impl Tree {
     pub(crate) fn new() -> Self {
-        Self { nodes: vec![Node::default()] }
+        Self {
+            routes: Trie::new(),
+            methods: Methods::default(),
+            expressions: Vec::new(),
+            scopes: Trie::new(),
+            depths: Vec::new(),
+            packed: OnceLock::new(),
+        }
     }
 
-    /// Puts a route in; the number of the one that is there already, otherwise. `method: None` is any method.
+    /// Puts a route in; why not, otherwise. `method: None` is any method.
     pub(crate) fn insert(
         &mut self,
         method: Option<Method>,
         pattern: &Pattern,
         route: usize,
-    ) -> Result<(), usize> {
-        let node = self.node(pattern);
-        let takes_rest = pattern.segments.last() == Some(&Segment::Rest);
-        let node = &mut self.nodes[node];
-        let leaf = if takes_rest { &mut node.rest } else { &mut node.here };
-        if let Some((_, known)) = leaf.0.iter().find(|(known, _)| *known == method) {
-            return Err(*known);
+    ) -> Result<(), InsertError> {
+        let many = InsertError::Full("a table has at most 100 methods that are no standard ones");
+        let method = method.map_or(Some(ANY), |method| self.methods.intern(&method)).ok_or(many)?;
+        self.packed.take();
+        match &pattern.form {
+            Form::Path(path) => Ok(self.routes.insert(method, path, route)?),
+            Form::Regex(expression) => self.insert_expression(method, expression, route),
         }
-        leaf.0.push((method, route));
+    }
+
+    fn insert_expression(
+        &mut self,
+        method: MethodId,
+        expression: &Expression,
+        route: usize,
+    ) -> Result<(), InsertError> {
+        if let Some((_, leaf)) = self.expressions.iter_mut().find(|(known, _)| known == expression) {
+            return Ok(enter(leaf, method, route)?);
+        }
+        if self.expressions.len() == MAX_EXPRESSIONS || route > MAX_ROUTES {
+            return Err(InsertError::Full("a table has at most 256 regular expressions"));
+        }
+        self.expressions.push((expression.clone(), vec![(method, route as u32)]));
         Ok(())
     }
 
     /// Makes `scope` answer for what is not found below `prefix`. The first one for a prefix stays.
     pub(crate) fn insert_scope(&mut self, prefix: &Pattern, scope: usize) {
-        let node = self.node(prefix);
-        self.nodes[node].scope.get_or_insert(scope);
+        // A regular expression is no prefix; it is refused where groups are made.
+        let Form::Path(prefix) = &prefix.form else { return };
+        self.packed.take();
+        let number = self.depths.len();
+        let below = [&prefix[..], &[Segment::Rest { name: None }]].concat();
+        // What is taken is the first one's, which stays.
+        let _ = self.scopes.insert(ANY, prefix, number);
+        let _ = self.scopes.insert(ANY, &below, number);
+        self.depths.push((prefix.len(), scope));
     }
 
-    /// The node at the end of a pattern, made if it is not there.
-    fn node(&mut self, pattern: &Pattern) -> usize {
-        let mut node = 0;
-        for segment in &pattern.segments {
-            let next = self.nodes.len();
-            let child = match segment {
-                Segment::Static(text) => self.nodes[node].static_child(text, next),
-                Segment::Param { kind, .. } => self.nodes[node].param_child(*kind, next),
-                Segment::Rest => node,
-            };
-            if child == next {
-                self.nodes.push(Node::default());
-            }
-            node = child;
-        }
-        node
+    /// Does now what the first look-up would do.
+    pub(crate) fn pack(&self) {
+        self.both();
     }
 
-    /// The route for a method and a raw path, which starts with `/`. Allocates only when the method does not fit.
+    fn both(&self) -> &Both {
+        self.packed
+            .get_or_init(|| Both { routes: Packed::new(&self.routes), scopes: Packed::new(&self.scopes) })
+    }
+
+    /// The route for a method and a raw path, which starts with `/`. Allocates only when the method does not fit, and
+    /// for regular expressions.
+    #[inline]
     pub(crate) fn find(&self, method: &Method, path: &str) -> Found {
-        let mut search = Search { tree: self, method, path, params: Params::default(), allow: Vec::new() };
-        let Some(start) = start(path) else { return Found::Nothing };
-        match search.walk(0, start) {
-            Some(route) => Found::Route(route, search.params),
-            None if search.allow.is_empty() => Found::Nothing,
-            None => Found::Methods(allowed(search.allow)),
+        let wanted = self.methods.id(method);
+        let packed = &self.both().routes;
+        let mut known = MethodSet::default();
+        let mut search = Search::new(packed, path, |leaf, _| {
+            let route = packed.choose(leaf, wanted);
+            if route.is_none() {
+                packed.methods(leaf, &mut known);
+            }
+            route
+        });
+        let route = search.run();
+        let params = search.params;
+        match route {
+            Some(route) => Found::Route(route, params),
+            None => self.find_expression(wanted, path, known),
         }
+    }
+
+    #[cold]
+    fn find_expression(&self, wanted: MethodId, path: &str, mut known: MethodSet) -> Found {
+        for (leaf, params) in self.matching_expressions(path) {
+            if let Some(route) = choose(numbers(leaf), wanted) {
+                return Found::Route(route, params);
+            }
+            leaf.iter().for_each(|(method, _)| known.add(*method));
+        }
+        if known.is_empty() { Found::Nothing } else { Found::Methods(self.methods.allowed(known)) }
+    }
+
+    fn matching_expressions<'a>(&'a self, path: &'a str) -> impl Iterator<Item = (&'a Leaf, Params)> + 'a {
+        let fits = path.starts_with('/') && u32::try_from(path.len()).is_ok();
+        let wanted = fits && !self.expressions.is_empty();
+        let path = if wanted { Readable::new(path) } else { None };
+        let matching = move |(expression, leaf): &'a (Expression, Leaf)| {
+            Some((leaf, expression.matches(path.as_ref()?)?))
+        };
+        self.expressions.iter().filter_map(matching)
+    }
+
+    /// Every route whose pattern matches the path, whatever its method, in the order of precedence.
+    pub(super) fn candidates(&self, path: &str) -> Vec<usize> {
+        let packed = &self.both().routes;
+        let mut routes = Vec::new();
+        Search::new(packed, path, |leaf, _| {
+            routes.extend(packed.entries(leaf).map(|(_, route)| route));
+            None::<()>
+        })
+        .run();
+        routes.extend(
+            self.matching_expressions(path).flat_map(|(leaf, _)| numbers(leaf)).map(|(_, route)| route),
+        );
+        routes
     }
 
     /// The group that answers for a path without a route: the one with the longest prefix.
     pub(crate) fn scope(&self, path: &str) -> Option<usize> {
-        let deepest = start(path).and_then(|start| self.deepest(0, path, start, 0));
-        deepest.map(|(_, scope)| scope).or(self.nodes[0].scope)
-    }
-
-    fn deepest(&self, node: usize, path: &str, at: usize, depth: usize) -> Option<(usize, usize)> {
-        let own = self.nodes[node].scope.map(|scope| (depth, scope));
-        let Some((raw, next)) = segment(path, at) else { return own };
-        let text = decode(raw);
-        let children =
-            self.nodes[node].children(&text).map(|child| self.deepest(child, path, next, depth + 1));
-        children.flatten().chain(own).max_by_key(|(depth, _)| *depth)
-    }
-}
-
-impl Node {
-    fn static_child(&mut self, text: &str, new: usize) -> usize {
-        match self.statics.binary_search_by(|(known, _)| (**known).cmp(text)) {
-            Ok(at) => self.statics[at].1,
-            Err(at) => {
-                self.statics.insert(at, (text.into(), new));
-                new
+        let packed = &self.both().scopes;
+        let longest = Cell::new(None);
+        Search::new(packed, path, |leaf, _| {
+            let scope = packed.choose(leaf, ANY).and_then(|number| self.depths.get(number).copied());
+            // Of two that are as long, the one that takes precedence came first.
+            if scope.map(|(depth, _)| depth) > longest.get().map(|(depth, _)| depth) {
+                longest.set(scope);
             }
-        }
+            None::<()>
+        })
+        .run();
+        let root = || self.depths.iter().find(|(depth, _)| *depth == 0).copied();
+        longest.get().or_else(root).map(|(_, scope)| scope)
     }
 
-    fn param_child(&mut self, kind: Kind, new: usize) -> usize {
-        match self.params.binary_search_by_key(&kind, |(known, _)| *known) {
-            Ok(at) => self.params[at].1,
-            Err(at) => {
-                self.params.insert(at, (kind, new));
-                new
-            }
-        }
+    /// Bytes that look-ups read from.
+    pub(super) fn packed_bytes(&self) -> usize {
+        self.both().routes.bytes()
     }
 
-    fn static_match(&self, text: &str) -> Option<usize> {
-        let found = self.statics.binary_search_by(|(known, _)| (**known).cmp(text)).ok()?;
-        Some(self.statics[found].1)
-    }
-
-    /// All children that a segment fits, in order of precedence.
-    fn children<'a>(&'a self, text: &'a str) -> impl Iterator<Item = usize> + 'a {
-        let params = self.params.iter().filter(move |(kind, _)| !text.is_empty() && kind.accepts(text));
-        self.static_match(text).into_iter().chain(params.map(|(_, child)| *child))
+    /// How many nodes a look-up of `path` visits.
+    #[cfg(test)]
+    pub(super) fn visits(&self, path: &str) -> usize {
+        let mut search = Search::new(&self.both().routes, path, |_, _| None::<()>);
+        search.run();
+        search.visits
     }
 }
 
-/// The first segment starts behind the first slash.
-fn start(path: &str) -> Option<usize> {
-    path.starts_with('/').then_some(1)
-}
-
-/// The segment that starts at `at`, and where the next one does; `None` past the end.
-fn segment(path: &str, at: usize) -> Option<(&str, usize)> {
-    let rest = path.get(at..)?;
-    let len = rest.bytes().position(|byte| byte == b'/').unwrap_or(rest.len());
-    Some((&rest[..len], at + len + 1))
-}
-
-/// What static text and constraints are compared with. Bytes that are no UTF-8 fit nothing but a plain parameter.
-fn decode(raw: &str) -> Cow<'_, str> {
-    if raw.contains('%') { percent_decode_str(raw).decode_utf8_lossy() } else { Cow::Borrowed(raw) }
-}
-
-/// Sorted, with what is answered without being registered: HEAD where there is GET, and OPTIONS.
-fn allowed(mut methods: Vec<Method>) -> Vec<Method> {
-    if methods.contains(&Method::GET) {
-        methods.push(Method::HEAD);
-    }
-    methods.push(Method::OPTIONS);
-    methods.sort_by(|a, b| a.as_str().cmp(b.as_str()));
-    methods.dedup();
-    methods
-}
-
-struct Search<'a> {
-    tree: &'a Tree,
-    method: &'a Method,
-    path: &'a str,
-    params: Params,
-    /// Methods of the routes that fitted the path alone.
-    allow: Vec<Method>,
-}
-
-impl Search<'_> {
-    fn walk(&mut self, node: usize, at: usize) -> Option<usize> {
-        let tree = self.tree;
-        let node = &tree.nodes[node];
-        let Some((raw, next)) = segment(self.path, at) else { return self.end(&node.here) };
-        let text = decode(raw);
-        let found = node.static_match(&text).and_then(|child| self.walk(child, next));
-        if found.is_some() {
-            return found;
-        }
-        let depth = self.params.len;
-        for &(kind, child) in &node.params {
-            if raw.is_empty() || !kind.accepts(&text) {
-                continue;
-            }
-            self.params.push(at, at + raw.len());
-            if let Some(route) = self.walk(child, next) {
-                return Some(route);
-            }
-            self.params.truncate(depth);
-        }
-        let route = self.end(&node.rest)?;
-        self.params.push(at, self.path.len());
-        Some(route)
-    }
-
-    fn end(&mut self, leaf: &Leaf) -> Option<usize> {
-        let route = leaf.find(self.method);
-        if route.is_none() {
-            self.allow.extend(leaf.0.iter().filter_map(|(method, _)| method.clone()));
-        }
-        route
-    }
+fn numbers(leaf: &Leaf) -> impl Iterator<Item = (MethodId, usize)> + '_ {
+    leaf.iter().map(|(method, route)| (*method, *route as usize))
 }

@@ -194,3 +194,93 @@ fn mistakes_are_reported_together() {
         assert!(report.contains(part), "{part} is not in {report}");
     }
 }
+
+async fn params(c: Context) -> Result<String> {
+    let all = c.params_as::<std::collections::BTreeMap<String, String>>()?;
+    Ok(format!("{} {all:?}", c.route().unwrap_or("none")))
+}
+
+#[test]
+fn text_may_stand_around_a_parameter() {
+    let app = || App::new().get("/v:ver<int>/doc", params).get("/:name.json", params);
+    check(app(), "GET /v2/doc", 200, r#"/v:ver<int>/doc {"ver": "2"}"#);
+    check(app(), "GET /a%20b.json", 200, r#"/:name.json {"name": "a b"}"#);
+    assert_eq!(send(app(), "GET /vx/doc").status(), 404);
+    assert_eq!(send(app(), "GET /.json").status(), 404);
+}
+
+#[test]
+fn a_range_bounds_what_a_parameter_takes() {
+    let app = || App::new().get("/:page<int(1..=100)>", params).get("/:other", params);
+    check(app(), "GET /100", 200, r#"/:page<int(1..=100)> {"page": "100"}"#);
+    check(app(), "GET /101", 200, r#"/:other {"other": "101"}"#);
+}
+
+#[test]
+fn a_named_rest_is_found_under_both_names() {
+    let both = async |c: Context| -> Result<String> {
+        Ok(format!("{} {}", c.param::<String>("*")?, c.param::<String>("path")?))
+    };
+    check(App::new().get("/files/*path", both), "GET /files/a/b%20c", 200, "a/b c a/b c");
+    let app = || App::new().get("/:user/*path", params);
+    check(app(), "GET /ann/x/y", 200, r#"/:user/*path {"*": "x/y", "path": "x/y", "user": "ann"}"#);
+    let tuple =
+        async |seawall_http::Path((user, path)): seawall_http::Path<(String, String)>| user + " " + &path;
+    check(App::new().get("/:user/*path", tuple), "GET /ann/x/y", 200, "ann x/y");
+}
+
+#[test]
+fn a_bad_value_of_a_named_rest_is_called_by_its_name() {
+    let number = async |seawall_http::Path(rest): seawall_http::Path<u8>| rest.to_string();
+    let answer = send(App::new().get("/n/*number", number), "GET /n/x");
+    assert_eq!(answer.status(), 400);
+    assert!(answer.text().contains(r#""number""#) && !answer.text().contains("*number"), "{}", answer.text());
+    assert_eq!(send(App::new().get("/n/*number", params), "GET /n/%ff").status(), 400);
+}
+
+#[test]
+fn expressions_answer_what_no_path_does() {
+    let app = || {
+        App::new()
+            .get("/v1/fixed", params)
+            .post("/v1/other", params)
+            .group("/api.x", |api| api.get(r"~/v[0-9]+/(?<name>\w+)", params))
+            .get(r"~/v[0-9]+/(?<name>\w+)", params)
+    };
+    check(app(), "GET /v1/fixed", 200, "/v1/fixed {}");
+    check(
+        app(),
+        "GET /v1/caf%C3%A9",
+        200,
+        r#"~/v[0-9]+/(?<name>\w+) {"name": "caf\u{e9}"}"#.replace(r"\u{e9}", "\u{e9}").as_str(),
+    );
+    check(app(), "GET /api.x/v2/a", 200, r#"~/api\.x/v[0-9]+/(?<name>\w+) {"name": "a"}"#);
+    assert_eq!(send(app(), "GET /apiyx/v2/a").status(), 404);
+    let other = send(app(), "DELETE /v1/other");
+    assert_eq!((other.status().as_u16(), other.header("allow")), (405, "GET, HEAD, OPTIONS, POST"));
+}
+
+#[test]
+fn mistakes_of_patterns_are_reported_together_too() {
+    let mut app = App::new()
+        .get("/:a:b", hello)
+        .get("/:id<int(9..1)>", hello)
+        .get("~/(", hello)
+        .get("~/x", hello)
+        .get("~/x", hello)
+        .group("/:shop", |shop| shop.get("~/x", hello));
+    for number in 0..257 {
+        app = app.get(&format!("~/x{number}"), hello);
+    }
+    let report = format!("{:?}", app.build().unwrap_err());
+    for part in [
+        "`GET /:a:b` is refused: `:a:b` has two parameters, but a segment has one at most",
+        "`GET /:id<int(9..1)>` is refused: in `<int(9..1)>`, the range `9..1` holds nothing",
+        "`GET ~/(` is refused: its regular expression is not accepted",
+        "`GET ~/x` matches the same requests as `GET ~/x`, which was registered before it",
+        "is refused: a regular expression needs a prefix without parameters, and `/:shop` has some",
+        "`GET ~/x255` is refused: a table has at most 256 regular expressions",
+    ] {
+        assert!(report.contains(part), "{part} is not in {report}");
+    }
+}
