@@ -1,9 +1,11 @@
-//! The `seawall` command: `load` measures any HTTP service, `demo` shows everything Seawall can do on its own one.
+//! The `seawall` command: `load` measures any HTTP service, `demo` shows everything Seawall can do on its own one, `new`
+//! begins another.
 //!
 //! Each subcommand is a module; here is only which one runs, and how an error becomes text and an exit code.
 
 mod demo;
 mod load;
+mod new;
 
 use std::process::ExitCode;
 
@@ -26,6 +28,8 @@ enum Command {
     Load(Box<load::LoadArgs>),
     /// Starts a flash sale, finds its knee, sells it out, checks every order, and shows a report
     Demo(demo::DemoArgs),
+    /// Writes a small service that builds, runs and has tests
+    New(new::NewArgs),
     /// The service that the demo starts
     #[command(name = demo::SUBCOMMAND, hide = true)]
     ServeFlashsale(demo::ServeArgs),
@@ -35,6 +39,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Load(args) => load::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::New(args) => new::run(&args),
         Command::ServeFlashsale(args) => demo::serve(args).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {
