@@ -4,6 +4,7 @@
 //!
 //! - [`App`], [`Context`], [`Group`]: routes, handlers, groups. Start with [`prelude`].
 //! - [`extract`] and [`IntoResponse`]: what handlers take and give.
+//! - [`File`], [`Sse`], [`websocket`], [`Renderer`]: answers that are more than a value.
 //! - [`middleware`]: before and after the handler; [`around`], [`before`], [`after`] for your own.
 //! - [`Server`] and [`ServerConfig`]: limits, timeouts, drain.
 //! - [`testing`]: requests without a network.
@@ -24,6 +25,13 @@ pub use seawall_http::{
 pub use seawall_http::{
     ClientHeader, CookieKeys, ProxyConfig, SameSite, SetCookie, TraceContext, TrustedProxies,
 };
+pub use seawall_http::{Event, File, NotSent, Pretty, Renderer, Sse, SseSender, TemplateData};
+#[cfg(feature = "minijinja")]
+pub use seawall_http::MiniJinja;
+#[cfg(feature = "websocket")]
+pub use seawall_http::websocket;
+#[cfg(feature = "xml")]
+pub use seawall_http::Xml;
 pub use seawall_observe as observe;
 pub use seawall_tasks as tasks;
 
@@ -40,5 +48,8 @@ pub mod prelude {
         Json, Middleware, Next, Path, Query, Redirect, Response, Result, RouteOptions as _, ServerConfig,
         State, StatusCode, Valid, WholeBody, after, around, before, json,
     };
+    #[cfg(feature = "websocket")]
+    pub use crate::websocket::WebSocketUpgrade;
+    pub use crate::{Event, Sse};
     pub use crate::{SameSite, SetCookie};
 }

@@ -3,10 +3,11 @@
 //! Three loops side by side: one reads, one writes, one watches the time. The first that ends says how the socket ends;
 //! then the closing handshake is made (RFC 6455, 7), within its limit, and the user's future may finish.
 
-use std::future::pending;
+use std::future::{pending, poll_fn};
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
@@ -118,8 +119,9 @@ impl<D: Future<Output = ()>> Driver<D> {
         // The watch says so, the writer pings.
         let ping = Notify::new();
         let end = tokio::select! {
-            end = read(&mut reader, &to_user, &keepalive) => end,
+            biased; // what answers a message is written before the next one is read, which may be the close frame
             end = write(&mut writer, &mut to_send, &keepalive, (&ping, drain, failure)) => end,
+            end = read(&mut reader, &to_user, &keepalive) => end,
             error = watch(&keepalive, &ping) => End::Failed(error),
         };
         to_send.close();
@@ -167,7 +169,21 @@ async fn read(reader: &mut Reader, to_user: &mpsc::Sender<Message>, keepalive: &
             let _ = to_user.send(message).await; // a user who does not read wants nothing of it
             keepalive.lock().deaf(false, clock::now());
         }
+        let_the_user_run().await;
     }
+}
+
+/// Comes back at the next poll of the task. `yield_now` would look at all other sockets first.
+async fn let_the_user_run() {
+    let mut polled = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut polled, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// Writes what the user sends, and pings, until there is a reason to close. What waits is written in one go, and before
@@ -182,10 +198,11 @@ async fn write<D: Future<Output = ()>>(
     loop {
         let mut last = None;
         let first = tokio::select! {
-            outgoing = to_send.recv() => Some(outgoing.unwrap_or_else(|| Outgoing::Close(NORMAL))),
-            () = ping.notified() => Some(Outgoing::Ping),
+            biased; // what is rare first, or a socket that always has something to send would never hear of it
             Ok(close) = &mut failure => { last = Some(close); None }
             () = &mut drain => { last = Some(Close::new(CloseCode::GOING_AWAY, "the server stops")); None }
+            () = ping.notified() => Some(Outgoing::Ping),
+            outgoing = to_send.recv() => Some(outgoing.unwrap_or_else(|| Outgoing::Close(NORMAL))),
         };
         if last.is_some() {
             to_send.close();

@@ -19,20 +19,26 @@ mod deadline;
 mod derive;
 mod errors;
 mod extractors;
+mod files;
 mod groups;
 mod handlers;
 mod hosts;
+#[path = "../live/mod.rs"]
+mod live;
 mod messages;
 mod middleware;
 mod named;
 mod routing;
 mod server;
 mod sources;
+mod sse;
 mod start;
 mod swap;
 #[cfg(feature = "garde")]
 mod validation;
 mod tracing;
+#[cfg(feature = "websocket")]
+mod websocket;
 
 use seawall_http::App;
 use seawall_http::testing::{TestClient, TestResponse};
