@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use http::Method;
+
 use super::Shared;
 use super::shared::OnError;
 use crate::handler::AnyHandler;
@@ -11,6 +13,8 @@ use crate::middleware::Step;
 /// Middleware and handler of one route, in the order in which they run.
 pub(crate) struct Chain {
     pub(super) pattern: Arc<str>,
+    /// Of its route; none for a route of any method, and for what is no route.
+    pub(super) method: Option<Method>,
     /// The pattern of the host that it is bound to.
     pub(super) host: Option<Arc<str>>,
     /// Of the parameters, in order.
@@ -26,6 +30,9 @@ pub(crate) struct Chain {
 impl Chain {
     pub(crate) fn pattern(&self) -> &str {
         &self.pattern
+    }
+    pub(crate) fn method(&self) -> Option<&Method> {
+        self.method.as_ref()
     }
     pub(crate) fn host(&self) -> Option<&str> {
         self.host.as_deref()
@@ -53,6 +60,7 @@ impl Chain {
     pub(crate) fn replicate(&self, shared: &Arc<Shared>, handler: Option<Arc<dyn AnyHandler>>) -> Arc<Self> {
         Arc::new(Self {
             pattern: Arc::clone(&self.pattern),
+            method: self.method.clone(),
             host: self.host.clone(),
             names: Arc::clone(&self.names),
             steps: self.steps.clone(),

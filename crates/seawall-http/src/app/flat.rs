@@ -22,6 +22,7 @@ use crate::router::{InsertError, Pattern, Tree, joined};
 /// A chain before the state is there.
 pub(super) struct Part {
     host: Option<Arc<str>>,
+    method: Option<Method>,
     pattern: String,
     names: Vec<String>,
     steps: Vec<Step>,
@@ -34,6 +35,7 @@ impl Part {
     pub(super) fn pre(steps: &[Step], look_up: Arc<dyn AnyHandler>) -> Self {
         Self {
             host: None,
+            method: None,
             pattern: "pre".to_owned(),
             names: Vec::new(),
             steps: steps.to_vec(),
@@ -45,6 +47,7 @@ impl Part {
     pub(super) fn compile(&self, shared: &Arc<Shared>) -> Arc<Chain> {
         Arc::new(Chain {
             host: self.host.clone(),
+            method: self.method.clone(),
             pattern: self.pattern.as_str().into(),
             names: self.names.iter().map(|name| name.as_str().into()).collect(),
             steps: self.steps.clone().into(),
@@ -94,6 +97,7 @@ impl Outer {
     fn part(&self, pattern: String, names: Vec<String>, endpoint: &Endpoint) -> Part {
         Part {
             host: self.host.clone(),
+            method: None,
             pattern,
             names,
             steps: [&self.steps[..], &endpoint.steps].concat(),
@@ -176,7 +180,8 @@ impl Flat {
             }
             InsertError::Full(what) => format!("`{written}` is refused: {what}"),
         })?;
-        self.routes.push(outer.part(text, pattern.names(), &route.endpoint));
+        let part = outer.part(text, pattern.names(), &route.endpoint);
+        self.routes.push(Part { method: route.method.clone(), ..part });
         self.written.push(written);
         match &route.endpoint.name {
             Some(name) => self.name(name, pattern, number),

@@ -4,6 +4,7 @@ use std::any::{Any, TypeId, type_name};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use http::{HeaderMap, HeaderName};
 use seawall_core::Class;
 use seawall_core::metrics::Registry;
 
@@ -99,9 +100,11 @@ impl Shared {
         }
     }
 
-    /// Turns a failure into the answer, counts it, and logs what only we may read.
+    /// Turns a failure into the answer, counts it, and logs what only we may read. What middleware put into the
+    /// headers stays whatever on_error says: without those of CORS, a browser keeps the failure from its script.
     pub(crate) fn answer(&self, c: &Context, error: Error) -> (Response, Class) {
-        let error = self.translate(error);
+        let mut error = self.translate(error);
+        let marked = error.headers_mut().clone();
         let class = error.class();
         self.errors.count(class);
         log(c, &error);
@@ -115,13 +118,25 @@ impl Shared {
             tracing::error!(route = c.route(), request_id = c.request_id(), "on_error panicked");
             self.in_form(c, &Error::internal("on_error panicked"))
         });
-        (answer, class)
+        (with_headers(answer, marked), class)
     }
 
     /// The answer in the form that the app wants.
     fn in_form(&self, c: &Context, error: &Error) -> Response {
         if self.parts.settings.problem_json { error.problem(c) } else { error.response() }
     }
+}
+
+/// Adds the headers that the answer has not set itself, with all their values.
+fn with_headers(mut answer: Response, marked: HeaderMap) -> Response {
+    let missing: HeaderMap = {
+        let own = answer.headers();
+        let is_missing = |name: &HeaderName| !own.contains_key(name);
+        let marked = marked.iter().filter(|(name, _)| is_missing(name));
+        marked.map(|(name, value)| (name.clone(), value.clone())).collect()
+    };
+    answer.headers_mut().extend(missing);
+    answer
 }
 
 /// Ours at once; the others only for whoever looks into them, because a client could fill the disk with them.

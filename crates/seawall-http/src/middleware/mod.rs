@@ -4,10 +4,15 @@
 //! [`after`] are synchronous hooks that allocate nothing; prefer them where a middleware need not wait.
 
 mod access_log;
+mod answer;
 mod body_limit;
+mod cors;
 mod hook;
 mod next;
 mod request_id;
+mod seconds;
+mod secure_headers;
+mod unless;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -23,10 +28,14 @@ use crate::respond::Response;
 pub use access_log::AccessLog;
 pub(crate) use access_log::access_log;
 pub use body_limit::BodyLimit;
+pub use cors::{Cors, CorsConfig};
+pub(crate) use hook::Looked;
 pub use hook::{Hook, after, before};
 pub use next::Next;
 pub use request_id::RequestId;
 pub(crate) use request_id::{request_id, send_id};
+pub use secure_headers::{SecureHeaders, SecureHeadersConfig};
+pub use unless::Unless;
 
 /// Something around a handler: an async function or closure of `(Context, Next)`, or a type of your own.
 ///
@@ -44,6 +53,24 @@ pub trait Middleware<M = ()>: Send + Sync + Sized + 'static {
     fn handle(&self, c: Context, next: Next) -> impl Future<Output = Result<Response>> + Send;
     /// What must be there before the app may start.
     fn needs(&self, _needs: &mut Needs) {}
+    /// The same middleware, which lets pass what `skip` names, as if it were not there. Asked once per request.
+    ///
+    /// ```
+    /// use seawall_http::{App, Context, Middleware as _, Next, Response, Result};
+    ///
+    /// async fn signed_in(c: Context, next: Next) -> Result<Response> {
+    ///     c.header("authorization").ok_or_else(|| seawall_http::Error::unauthorized("sign in first"))?;
+    ///     next.run(c).await
+    /// }
+    ///
+    /// App::new().with(signed_in.unless(|c| c.path() == "/health"));
+    /// ```
+    fn unless(self, skip: impl Fn(&Context) -> bool + Send + Sync + 'static) -> Unless
+    where
+        M: 'static,
+    {
+        Unless::new(self.into_step(), Arc::new(skip))
+    }
     /// How it is kept in a chain.
     #[doc(hidden)]
     fn into_step(self) -> Step

@@ -3,11 +3,16 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::Step;
+use futures_util::future::BoxFuture;
+
+use super::{Looked, Step};
 use crate::app::Chain;
 use crate::context::Context;
 use crate::error::Result;
 use crate::respond::Response;
+
+/// Hooks in a row that run without a future of their own: the bits of a word.
+const MOST_HOOKS: usize = 64;
 
 /// The rest of the chain: the middleware further in, and the handler. Owned and `'static`; a middleware that retries
 /// clones it and runs it again.
@@ -34,8 +39,16 @@ impl Next {
         let Self { chain, at } = self;
         let mut here = at;
         let mut early = None;
+        let mut skipped = 0_u64; // a bit per hook that leaves this request alone
         while let (None, Some(Step::Hook(hook))) = (&early, chain.steps().get(here)) {
-            early = hook.look_before(&c);
+            if here - at == MOST_HOOKS {
+                break;
+            }
+            match hook.look_before(&c) {
+                Looked::Passed => {}
+                Looked::Skipped => skipped |= 1 << (here - at),
+                Looked::Answered(answer) => early = Some(answer),
+            }
             here += 1;
         }
         let looked = (here > at).then(|| c.clone());
@@ -45,9 +58,10 @@ impl Next {
         };
         let mut answer = answer.map_err(|error| chain.shared().translate(error));
         if let Some(c) = looked {
-            for step in chain.steps()[at..here].iter().rev() {
-                if let Step::Hook(hook) = step {
-                    hook.look_after(&c, &mut answer);
+            for (bit, step) in chain.steps()[at..here].iter().enumerate().rev() {
+                match step {
+                    Step::Hook(hook) if skipped >> bit & 1 == 0 => hook.look_after(&c, &mut answer),
+                    Step::Hook(_) | Step::Around(_) => {}
                 }
             }
         }
@@ -55,14 +69,20 @@ impl Next {
     }
 }
 
-/// The step at `at`, which is not a hook, or the handler behind the last one.
+/// The step at `at`, or the handler behind the last one.
 async fn run_step(chain: &Arc<Chain>, at: usize, c: Context) -> Result<Response> {
     match chain.steps().get(at) {
         Some(Step::Around(middleware)) => {
             middleware.call(c, Next { chain: Arc::clone(chain), at: at + 1 }).await
         }
-        Some(Step::Hook(_)) | None => chain.handler().call(c).await,
+        Some(Step::Hook(_)) => boxed(Next { chain: Arc::clone(chain), at }, c).await,
+        None => chain.handler().call(c).await,
     }
+}
+
+/// The hooks beyond the first [`MOST_HOOKS`] in a row.
+fn boxed(next: Next, c: Context) -> BoxFuture<'static, Result<Response>> {
+    Box::pin(next.run(c))
 }
 
 impl fmt::Debug for Next {

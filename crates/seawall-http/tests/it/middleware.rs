@@ -1,5 +1,9 @@
 //! Middleware of all forms, and the ones that come with the framework.
 
+mod cors;
+mod secure_headers;
+mod unless;
+
 use std::io;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
