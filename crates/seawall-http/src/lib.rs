@@ -2,7 +2,8 @@
 //!
 //! Read in the order of a request: `server/listener.rs` accepts, `server/conn.rs` reads, `service.rs` builds the
 //! [`Context`], `router/` finds the chain, `middleware/` runs in the order of registration, `extract/` makes the
-//! arguments, the handler answers through `respond/`, and whatever failed becomes an answer in `error/`.
+//! arguments, the handler answers through `respond/`, and whatever failed becomes an answer in `error/`,
+//! and `flight.rs` counts and logs the end, whatever it was.
 //!
 //! It knows nothing of databases, gateways or monitoring systems; those plug in through public middleware and state.
 

@@ -12,6 +12,9 @@ use crate::error::{Error, Result};
 const GRPC: HeaderName = HeaderName::from_static("grpc-timeout");
 const OWN: HeaderName = HeaderName::from_static("seawall-timeout-ms");
 
+/// How much of a bad value is told back: more than any good one has.
+const MAX_SHOWN: usize = 16;
+
 /// The shortest time that any of the headers gives; zero if a caller has none left.
 ///
 /// # Errors
@@ -24,7 +27,8 @@ pub(crate) fn remaining(headers: &HeaderMap) -> Result<Option<Duration>> {
     ] {
         for value in headers.get_all(&name) {
             let Some(time) = parse(value.as_bytes()) else {
-                let given = String::from_utf8_lossy(value.as_bytes()).into_owned();
+                let shown = &value.as_bytes()[..value.len().min(MAX_SHOWN)];
+                let given = String::from_utf8_lossy(shown);
                 return Err(Error::bad_request("invalid timeout")
                     .field(name.as_str().to_owned(), format_args!("is `{given}`, but must be {form}")));
             };

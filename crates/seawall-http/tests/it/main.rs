@@ -36,6 +36,7 @@ mod start;
 mod swap;
 #[cfg(feature = "garde")]
 mod validation;
+mod testing;
 mod tracing;
 #[cfg(feature = "websocket")]
 mod websocket;
