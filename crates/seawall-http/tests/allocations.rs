@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use http::StatusCode;
-use seawall_http::middleware::{AccessLog, BodyLimit, RequestId};
+use seawall_http::middleware::{
+    AccessLog, BodyLimit, Cors, CorsConfig, RequestId, SecureHeaders, SecureHeadersConfig,
+};
 use seawall_http::{
     App, Body, Context, Error, Next, Path, ProxyConfig, Result, RouteOptions as _, Service, State,
     TrustedProxies, after, before,
@@ -49,7 +51,8 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 /// Headers that a request may bring.
-const HEADERS: [(&str, &str); 4] = [
+const HEADERS: [(&str, &str); 5] = [
+    ("origin", "https://a.example"),
     ("cookie", "a=1; b=2"),
     ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
     ("x-forwarded-for", "9.9.9.9"),
@@ -137,6 +140,10 @@ fn middleware() {
     check("BodyLimit", app().with(BodyLimit::new(7)), "/", EMPTY + 1);
     check("RequestId", app().with(RequestId), "/", EMPTY + 4);
     check("AccessLog, nobody listening", app().with(AccessLog), "/", EMPTY);
+    let origins = CorsConfig { allow_origins: vec!["https://a.example".to_owned()], ..CorsConfig::default() };
+    check("Cors", app().with(Cors::new(&origins).unwrap()), "/", EMPTY + 3);
+    let secure = SecureHeaders::new(&SecureHeadersConfig::default()).unwrap();
+    check("SecureHeaders", app().with(secure), "/", EMPTY + 2);
     check("pre", app().pre(before(|_| Ok(None))), "/", EMPTY + 1);
 }
 #[test]
