@@ -4,7 +4,9 @@
 //! length; a declared length over the limit is refused before a byte is read.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Body as _, Frame, SizeHint};
@@ -63,24 +65,31 @@ impl Body {
     /// # Cancel safety
     /// Nothing is lost: a piece that was not handed out yet comes with the next call.
     pub async fn next(&mut self) -> Option<Result<Bytes>> {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
         loop {
             let chunk = match &mut self.source {
-                Source::Whole(bytes) if bytes.is_empty() => return None,
+                Source::Whole(bytes) if bytes.is_empty() => return Poll::Ready(None),
                 Source::Whole(bytes) => std::mem::take(bytes),
                 Source::Stream(body) if exceeds(&body.size_hint(), self.limit - self.seen) => {
-                    return Some(Err(Error::too_large(self.limit)));
+                    return Poll::Ready(Some(Err(Error::too_large(self.limit))));
                 }
-                Source::Stream(body) => match body.frame().await?.map(Frame::into_data) {
-                    Ok(Ok(chunk)) => chunk,
-                    Ok(Err(_trailers)) => continue,
-                    Err(error) => return Some(Err(broken_off(error))),
-                },
+                Source::Stream(body) => {
+                    match ready!(body.as_mut().poll_frame(cx)).map(|frame| frame.map(Frame::into_data)) {
+                        None => return Poll::Ready(None),
+                        Some(Ok(Ok(chunk))) => chunk,
+                        Some(Ok(Err(_trailers))) => continue,
+                        Some(Err(error)) => return Poll::Ready(Some(Err(broken_off(error)))),
+                    }
+                }
             };
             if chunk.len() > self.limit - self.seen {
-                return Some(Err(Error::too_large(self.limit)));
+                return Poll::Ready(Some(Err(Error::too_large(self.limit))));
             }
             self.seen += chunk.len();
-            return Some(Ok(chunk));
+            return Poll::Ready(Some(Ok(chunk)));
         }
     }
 
@@ -105,8 +114,36 @@ fn exceeds(hint: &SizeHint, room: usize) -> bool {
     usize::try_from(hint.lower()).map_or(true, |certain| certain > room)
 }
 
+/// What a layer of ours said about the body stays what it is: 413, 415, a broken code.
 fn broken_off(error: AnyError) -> Error {
-    Error::bad_request("the body ended before its end").source(error)
+    let error = Error::from_boxed(error);
+    if error.is_undecided() {
+        return Error::bad_request("the body ended before its end").with_cause_of(error);
+    }
+    error
+}
+
+/// For code that knows only the trait, such as tower's. An [`Error`] travels in its error and is found again there.
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = AnyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, AnyError>>> {
+        let polled = ready!(self.poll_next(cx));
+        Poll::Ready(polled.map(|chunk| chunk.map(Frame::data).map_err(Into::into)))
+    }
+    fn is_end_stream(&self) -> bool {
+        matches!(&self.source, Source::Whole(bytes) if bytes.is_empty())
+    }
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Source::Stream(body) => body.size_hint(),
+        }
+    }
 }
 
 impl fmt::Debug for Body {
@@ -122,8 +159,8 @@ impl http_body::Body for Chunks {
     type Error = std::convert::Infallible;
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        std::task::Poll::Ready(self.0.pop_front().map(|chunk| Ok(Frame::data(chunk))))
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        Poll::Ready(self.0.pop_front().map(|chunk| Ok(Frame::data(chunk))))
     }
 }

@@ -176,6 +176,12 @@ impl Context {
         Ok(body.limited(self.body_limit()))
     }
 
+    /// Puts another body in place of the one that [`Context::stream_body`] took: for middleware that reads along, or
+    /// turns it into something else.
+    pub(crate) fn put_body(&self, body: Body) {
+        *self.0.body.lock() = BodyState::Unread(body);
+    }
+
     fn body_limit(&self) -> usize {
         self.get::<BodyLimit>().map_or(self.0.shared.body_limit, BodyLimit::bytes)
     }

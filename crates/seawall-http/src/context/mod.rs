@@ -90,6 +90,7 @@ pub(crate) struct Matched {
 }
 
 struct Rewritten(Uri);
+struct MethodOverridden(Method);
 
 impl Context {
     pub(crate) fn new(request: http::Request<Body>, arrival: Arrival, shared: Arc<Shared>) -> Self {
@@ -111,9 +112,9 @@ impl Context {
         }))
     }
 
-    /// The method.
+    /// The method; after a [`MethodOverride`](crate::middleware::MethodOverride), the new one.
     pub fn method(&self) -> &Method {
-        &self.0.head.method
+        self.0.values.last::<MethodOverridden>().map_or(&self.0.head.method, |overridden| &overridden.0)
     }
     /// The target; after [`Context::rewrite`], the new one.
     pub fn uri(&self) -> &Uri {
@@ -153,6 +154,13 @@ impl Context {
     pub fn rewrite(&self, uri: Uri) {
         if self.0.matched.get().is_none() {
             self.set(Rewritten(uri));
+        }
+    }
+
+    /// Gives the router another method; once a route is found it does nothing.
+    pub(crate) fn override_method(&self, method: Method) {
+        if self.0.matched.get().is_none() {
+            self.set(MethodOverridden(method));
         }
     }
 

@@ -5,14 +5,20 @@
 
 mod access_log;
 mod answer;
+mod body_dump;
 mod body_limit;
 mod cors;
 mod hook;
+mod method_override;
 mod next;
+mod recover;
+mod redirect;
 mod request_id;
 mod seconds;
 mod secure_headers;
 mod unless;
+mod rewrite;
+mod trailing_slash;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -27,15 +33,21 @@ use crate::respond::Response;
 
 pub use access_log::AccessLog;
 pub(crate) use access_log::access_log;
+pub use body_dump::{BodyDump, BodyDumpConfig, Copied, Dump};
 pub use body_limit::BodyLimit;
 pub use cors::{Cors, CorsConfig};
 pub(crate) use hook::Looked;
 pub use hook::{Hook, after, before};
+pub use method_override::{MethodOverride, MethodOverrideConfig, MethodSource};
 pub use next::Next;
+pub use recover::Recover;
+pub use redirect::{CanonicalRedirect, CanonicalRedirectConfig, CanonicalUrl};
 pub use request_id::RequestId;
 pub(crate) use request_id::{request_id, send_id};
 pub use secure_headers::{SecureHeaders, SecureHeadersConfig};
 pub use unless::Unless;
+pub use rewrite::{Rewrite, RewriteConfig, RewriteRule};
+pub use trailing_slash::{Slash, TrailingSlash, TrailingSlashConfig};
 
 /// Something around a handler: an async function or closure of `(Context, Next)`, or a type of your own.
 ///
@@ -164,4 +176,9 @@ impl<W: Middleware<M>, M> AnyMiddleware for TypedMiddleware<W, M> {
     fn needs(&self, needs: &mut Needs) {
         self.0.needs(needs);
     }
+}
+
+/// One that has to wait although others of its type are hooks.
+fn boxed_step<W: Middleware>(middleware: W) -> Step {
+    Step::Around(Arc::new(TypedMiddleware(middleware, PhantomData::<fn() -> ()>)))
 }

@@ -28,8 +28,10 @@ impl WireBody {
     where
         D: Future<Output = ()> + Send + 'static,
     {
-        if let ResponseBody::Events(events) = &mut self.body {
-            events.end_with(drain());
+        match &mut self.body {
+            ResponseBody::Events(events) => events.end_with(drain()),
+            ResponseBody::Mapped(mapped) => mapped.inner().end_with(drain),
+            _ => {}
         }
     }
 
@@ -44,6 +46,12 @@ impl WireBody {
 /// The producer of a streamed body failed. Its message is for the log; the client sees the connection cut.
 pub(crate) struct BodyFailed(pub(super) Error);
 
+impl From<Error> for BodyFailed {
+    fn from(error: Error) -> Self {
+        Self(error)
+    }
+}
+
 impl Body for WireBody {
     type Data = Bytes;
     type Error = BodyFailed;
@@ -57,6 +65,7 @@ impl Body for WireBody {
             ResponseBody::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             ResponseBody::Stream(producer) => producer.poll_next(cx),
             ResponseBody::Events(events) => events.poll_next(cx),
+            ResponseBody::Mapped(mapped) => mapped.poll_next(cx),
             #[cfg(feature = "websocket")]
             ResponseBody::Takeover(_) => Poll::Ready(None),
         }
@@ -67,6 +76,7 @@ impl Body for WireBody {
             ResponseBody::Whole(bytes) => bytes.is_empty(),
             ResponseBody::Stream(producer) => producer.declared() == Some(0),
             ResponseBody::Events(_) => false,
+            ResponseBody::Mapped(mapped) => mapped.declared() == Some(0),
             #[cfg(feature = "websocket")]
             ResponseBody::Takeover(_) => true,
         }
@@ -77,6 +87,9 @@ impl Body for WireBody {
             ResponseBody::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             ResponseBody::Stream(producer) => {
                 producer.declared().map_or_else(SizeHint::default, SizeHint::with_exact)
+            }
+            ResponseBody::Mapped(mapped) => {
+                mapped.declared().map_or_else(SizeHint::default, SizeHint::with_exact)
             }
             _ => SizeHint::default(),
         }

@@ -9,6 +9,7 @@ mod event;
 mod events;
 pub(crate) mod file;
 mod jsonp;
+mod mapped;
 #[cfg(feature = "minijinja")]
 mod minijinja;
 mod redirect;
@@ -33,6 +34,7 @@ pub use event::Event;
 pub use events::{NotSent, Sse, SseSender};
 pub use file::File;
 pub(crate) use jsonp::jsonp;
+pub(crate) use mapped::Around;
 pub use redirect::Redirect;
 pub use render::{Renderer, TemplateData};
 pub(crate) use render::{Templates, content_type_of};
@@ -67,6 +69,8 @@ pub(crate) enum ResponseBody {
     Whole(Bytes),
     Stream(stream::Producer),
     Events(Box<events::Events>),
+    /// A body with something of a middleware around it.
+    Mapped(Box<mapped::Mapped>),
     /// No body: after the head the connection speaks another protocol.
     #[cfg(feature = "websocket")]
     Takeover(Option<Takeover>),
@@ -167,6 +171,7 @@ impl Response {
         let length = match &self.body {
             ResponseBody::Whole(bytes) => Some(bytes.len() as u64),
             ResponseBody::Stream(producer) => producer.declared(),
+            ResponseBody::Mapped(mapped) => mapped.declared(),
             _ => None,
         };
         if let Some(length) = length {
