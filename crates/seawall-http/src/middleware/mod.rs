@@ -14,11 +14,11 @@ mod next;
 mod recover;
 mod redirect;
 mod request_id;
+mod rewrite;
 mod seconds;
 mod secure_headers;
-mod unless;
-mod rewrite;
 mod trailing_slash;
+mod unless;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -44,10 +44,10 @@ pub use recover::Recover;
 pub use redirect::{CanonicalRedirect, CanonicalRedirectConfig, CanonicalUrl};
 pub use request_id::RequestId;
 pub(crate) use request_id::{request_id, send_id};
-pub use secure_headers::{SecureHeaders, SecureHeadersConfig};
-pub use unless::Unless;
 pub use rewrite::{Rewrite, RewriteConfig, RewriteRule};
+pub use secure_headers::{SecureHeaders, SecureHeadersConfig};
 pub use trailing_slash::{Slash, TrailingSlash, TrailingSlashConfig};
+pub use unless::Unless;
 
 /// Something around a handler: an async function or closure of `(Context, Next)`, or a type of your own.
 ///
