@@ -6,6 +6,8 @@ mod args;
 mod output;
 mod progress;
 mod prometheus;
+mod replay;
+mod scenario;
 mod sink;
 mod text;
 mod values;
@@ -98,6 +100,10 @@ pub(crate) struct LoadArgs {
 enum LoadCommand {
     /// A server that does next to nothing: put load on it to see the client's own ceiling
     Sink(sink::SinkArgs),
+    /// Sends recorded traffic again, at the times at which it came: access logs and HAR files
+    Replay(Box<replay::ReplayArgs>),
+    /// Users who go through the steps of a file: think times, extracted values, expectations
+    Scenario(Box<scenario::ScenarioArgs>),
 }
 
 /// Runs the load, prints the report, and says how the process should exit.
@@ -107,6 +113,8 @@ enum LoadCommand {
 pub(crate) fn run(args: &LoadArgs) -> Result<ExitCode> {
     match &args.command {
         Some(LoadCommand::Sink(args)) => return sink::run(args),
+        Some(LoadCommand::Replay(args)) => return replay::run(args),
+        Some(LoadCommand::Scenario(args)) => return scenario::run(args),
         None => {}
     }
     let config = config(args)?;

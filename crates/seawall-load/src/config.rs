@@ -309,13 +309,10 @@ impl Timing {
         }
         let mut times: Vec<u64> = config.times.iter().map(|time| time.as_nanos() as u64).collect();
         times.sort_unstable();
-        // The last request is due within the run.
-        let last = Duration::from_nanos(times.last().copied().unwrap_or_default()) + Duration::from_millis(1);
-        Ok(Self {
-            pace: Pace::Times(times.into()),
-            warmup: WarmUp::Fixed(Duration::ZERO),
-            duration: in_time("load.times", last, Duration::from_millis(1))?,
-        })
+        // The run ends when all are answered; this is its limit. A last request that is late is still sent.
+        let last = Duration::from_nanos(times.last().copied().unwrap_or_default());
+        let limit = in_time("load.times", last, Duration::ZERO)? + config.timeout;
+        Ok(Self { pace: Pace::Times(times.into()), warmup: WarmUp::Fixed(Duration::ZERO), duration: limit })
     }
 }
 

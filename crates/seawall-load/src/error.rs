@@ -46,13 +46,15 @@ pub enum ErrorClass {
     Status4xx,
     /// A complete answer with a status 500..=599.
     Status5xx,
+    /// A complete answer that is not what the user expected.
+    ExpectFailed,
     /// Sent, but neither answered nor failed when the run ended. Counted, never dropped.
     UnansweredAtEnd,
 }
 
 impl ErrorClass {
     /// Every class, in the order of declaration.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::ConnectRefused,
         Self::ConnectTimeout,
         Self::ConnectReset,
@@ -72,6 +74,7 @@ impl ErrorClass {
         Self::TooLarge,
         Self::Status4xx,
         Self::Status5xx,
+        Self::ExpectFailed,
         Self::UnansweredAtEnd,
     ];
 
@@ -97,13 +100,14 @@ impl ErrorClass {
             Self::TooLarge => "too_large",
             Self::Status4xx => "status_4xx",
             Self::Status5xx => "status_5xx",
+            Self::ExpectFailed => "expect_failed",
             Self::UnansweredAtEnd => "unanswered_at_end",
         }
     }
 
-    /// The request got no complete answer (everything but the status classes).
+    /// The request got no complete answer (everything but the statuses and what was not expected).
     pub fn is_transport(self) -> bool {
-        !matches!(self, Self::Status4xx | Self::Status5xx)
+        !matches!(self, Self::Status4xx | Self::Status5xx | Self::ExpectFailed)
     }
 
     /// The request waited as long as it was allowed to: it belongs into the latencies, with the time it waited.

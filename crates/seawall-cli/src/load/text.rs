@@ -13,6 +13,7 @@ pub(super) fn render(report: &Report) -> String {
         lines.extend(latencies(report));
         lines.push(String::new());
     }
+    lines.extend(labels(report));
     lines.extend(errors(report));
     lines.extend(objectives(report));
     lines.extend(verdict(report));
@@ -79,6 +80,31 @@ fn latencies(report: &Report) -> Vec<String> {
     lines
 }
 
+/// What was asked under each label, if there are several.
+fn labels(report: &Report) -> Vec<String> {
+    if report.labels.is_empty() {
+        return Vec::new();
+    }
+    let widest = report.labels.keys().map(|label| label.len()).max().unwrap_or(0);
+    let mut lines = vec![format!(
+        "  {:<widest$} {:>10} {:>8} {:>10} {:>10} {:>10}",
+        "step", "answers", "failed", "p50", "p99", "max"
+    )];
+    lines.extend(report.labels.iter().map(|(label, report)| {
+        let Latency { p50, p99, max, .. } = report.latency_us;
+        format!(
+            "  {label:<widest$} {:>10} {:>8} {:>10} {:>10} {:>10}",
+            count(report.requests as f64),
+            count(report.failed as f64),
+            time(p50),
+            time(p99),
+            time(max)
+        )
+    }));
+    lines.push(String::new());
+    lines
+}
+
 fn errors(report: &Report) -> Vec<String> {
     if report.errors.is_empty() {
         return vec!["  errors     none".to_owned()];
@@ -119,6 +145,9 @@ fn advice(class: ErrorClass) -> Option<&'static str> {
             "answers took longer than --timeout; they are in the latencies with the time they waited"
         }
         ErrorClass::Status4xx => "the service refused the requests: check path, method, headers and body",
+        ErrorClass::ExpectFailed => {
+            "answers were not what the scenario expects: compare one with its `expect`"
+        }
         ErrorClass::ConnectReset
         | ErrorClass::ConnectUnreachable
         | ErrorClass::Write

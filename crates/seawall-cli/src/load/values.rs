@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use seawall_load::{FormPart, FormValue, Stage, WarmUp};
+use seawall_load::{FormPart, FormValue, Stage, WarmUp, parse_duration};
 
 /// A header field of the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,19 +14,7 @@ pub(super) struct Header {
 
 /// `500ms`, `10s`, `2m`, `1h`, `1.5s`; a number without a unit is in seconds, as in wrk.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let refuse = || format!("`{text}` is no time: write a number and a unit, such as 500ms, 10s, 2m or 1h");
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let seconds = match unit {
-        "us" => 1e-6,
-        "ms" => 1e-3,
-        "s" | "" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        _ => return Err(refuse()),
-    };
-    let number: f64 = number.parse().map_err(|_| refuse())?;
-    Duration::try_from_secs_f64(number * seconds).map_err(|_| refuse())
+    parse_duration(text)
 }
 
 /// `auto`, or a time.

@@ -9,6 +9,7 @@ use crate::error::ErrorClass;
 use crate::response::{AtEof, Broken, Progress};
 use crate::sys::{HANGUP, READABLE, WRITABLE};
 use crate::tls::Decrypted;
+use crate::users::Opinion;
 
 /// Whether the socket that was read from is still the connection's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -282,15 +283,17 @@ impl<W: Work> Engine<'_, W> {
         let status = conn.parser.status();
         conn.failures = 0;
         self.busy -= 1;
-        if W::KEEPS {
-            self.work.answered(&job, Answered { status, sent, done: now, kept: &conn.kept });
-        }
+        let opinion = if W::KEEPS {
+            self.work.answered(&job, Answered { status, sent, done: now, kept: &conn.kept })
+        } else {
+            Opinion::ByStatus
+        };
         let conn = &self.conns[slot as usize];
         let last = conn.flights.is_empty();
         let used_up = last && conn.carried >= self.config.requests_per_connection;
         // An answer to a request that is not written yet is none of this request.
         let then = if !keep_alive || used_up || (last && conn.unsent) {
-            self.count_answer(status, now - job.due.min(now), now - sent);
+            self.count_answer(status, opinion, now - job.due.min(now), now - sent);
             self.abandon(slot, ErrorClass::EofBeforeResponse, now); // what was pipelined behind it
             self.reconnect(slot);
             return Then::Gone;
@@ -299,7 +302,7 @@ impl<W: Work> Engine<'_, W> {
         } else {
             Then::ReadOn
         };
-        self.count_answer(status, now - job.due.min(now), now - sent);
+        self.count_answer(status, opinion, now - job.due.min(now), now - sent);
         then
     }
 
@@ -337,7 +340,7 @@ impl<W: Work> Engine<'_, W> {
     }
 
     #[inline]
-    fn count_answer(&mut self, status: u16, latency: u64, service: u64) {
+    fn count_answer(&mut self, status: u16, opinion: Opinion, latency: u64, service: u64) {
         let window = &mut self.window;
         window.latency.record(latency);
         if W::PACED {
@@ -345,10 +348,11 @@ impl<W: Work> Engine<'_, W> {
         }
         window.counts.answered += 1;
         window.counts.status.add(status, 1);
-        match status {
-            400..=499 => window.count_error(ErrorClass::Status4xx),
-            500..=599 => window.count_error(ErrorClass::Status5xx),
-            _ => {}
+        match (opinion, status) {
+            (Opinion::Unexpected, _) => window.count_error(ErrorClass::ExpectFailed),
+            (Opinion::ByStatus, 400..=499) => window.count_error(ErrorClass::Status4xx),
+            (Opinion::ByStatus, 500..=599) => window.count_error(ErrorClass::Status5xx),
+            (Opinion::ByStatus | Opinion::Expected, _) => {}
         }
     }
 

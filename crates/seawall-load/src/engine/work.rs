@@ -9,6 +9,7 @@ use crate::request::RequestTemplate;
 use crate::response::Kept;
 use crate::schedule::Share;
 use crate::template::Fill;
+use crate::users::Opinion;
 
 /// One request on its way.
 #[derive(Debug, Clone, Copy, Default)]
@@ -53,8 +54,8 @@ pub(crate) trait Work: Send {
     fn bytes(&self, job: &Job) -> &[u8];
     /// Appends the bytes of a job that was just taken, otherwise.
     fn render(&mut self, job: &Job, out: &mut Vec<u8>);
-    /// A job was answered.
-    fn answered(&mut self, job: &Job, answer: Answered<'_>);
+    /// A job was answered. Says what the work thinks of the answer.
+    fn answered(&mut self, job: &Job, answer: Answered<'_>) -> Opinion;
     /// A job failed. `sent` is `None` if it never left.
     fn failed(&mut self, job: &Job, class: ErrorClass, sent: Option<u64>, now: u64);
     /// Takes a job whose time has passed before a connection was free.
@@ -172,7 +173,9 @@ impl<const PACED: bool> Work for Repeated<PACED> {
     }
 
     #[inline]
-    fn answered(&mut self, _job: &Job, _answer: Answered<'_>) {}
+    fn answered(&mut self, _job: &Job, _answer: Answered<'_>) -> Opinion {
+        Opinion::ByStatus
+    }
 
     fn failed(&mut self, _job: &Job, _class: ErrorClass, _sent: Option<u64>, _now: u64) {}
 

@@ -5,7 +5,7 @@
 //! which pause. Latency counts from the time when a request was due, so users that wait for a free connection are
 //! not forgotten. Nothing here waits or reads a clock on a user's behalf: the same events give the same requests.
 //!
-//! Left out: more than one request of a user at a time, and HEAD (its answers have lengths without bodies).
+//! Left out: more than one request of a user at a time.
 
 mod population;
 
@@ -33,6 +33,24 @@ pub trait User: Send {
     /// Called with [`Event::Start`] first, then once for each request that was sent. `now` is the time since the
     /// run's start: of the arrival, of the complete answer, or of the failure.
     fn next(&mut self, event: Event<'_>, now: Duration) -> Step;
+
+    /// What the user thinks of an answer; called before [`next`](Self::next) hears of it. By default the status says
+    /// it.
+    fn judge(&mut self, answer: &Answer<'_>) -> Opinion {
+        let _ = answer;
+        Opinion::ByStatus
+    }
+}
+
+/// What a user thinks of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opinion {
+    /// It is an error if its status is 400 or above.
+    ByStatus,
+    /// It is none, whatever its status.
+    Expected,
+    /// It is one, of class [`ExpectFailed`](crate::ErrorClass::ExpectFailed), whatever its status.
+    Unexpected,
 }
 
 /// What a user hears.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::engine::work::{Answered, Job, Work};
 use crate::error::ErrorClass;
 use crate::report::LabelReport;
-use crate::users::{Answer, Event, Step, User};
+use crate::users::{Answer, Event, Opinion, Step, User};
 
 /// A user and the request that it sends next or has on its way.
 struct Member {
@@ -74,7 +74,12 @@ impl Population {
     }
 
     fn job(&self, due: u64, owner: u32) -> Job {
-        Job { owner, due, timeout: self.members[owner as usize].timeout, head: false }
+        Job {
+            owner,
+            due,
+            timeout: self.members[owner as usize].timeout,
+            head: self.members[owner as usize].request.starts_with(b"HEAD "),
+        }
     }
 
     fn counts(&mut self, owner: u32) -> &mut LabelReport {
@@ -115,17 +120,16 @@ impl Work for Population {
         out.extend_from_slice(self.bytes(job));
     }
 
-    fn answered(&mut self, job: &Job, answer: Answered<'_>) {
+    fn answered(&mut self, job: &Job, answer: Answered<'_>) -> Opinion {
         let counts = self.counts(job.owner);
         counts.requests += 1;
         counts.latency.record(answer.done.saturating_sub(job.due));
-        let event = Event::Answer(Answer {
-            status: answer.status,
-            sent: self.since_start(answer.sent),
-            body: &answer.kept.body,
-            head: &answer.kept.head,
-        });
-        self.tell(job.owner, event, answer.done);
+        let (kept, done) = (answer.kept, answer.done);
+        let sent = self.since_start(answer.sent);
+        let answer = Answer { status: answer.status, sent, body: &kept.body, head: &kept.head };
+        let opinion = self.members[job.owner as usize].user.judge(&answer);
+        self.tell(job.owner, Event::Answer(answer), done);
+        opinion
     }
 
     fn failed(&mut self, job: &Job, class: ErrorClass, sent: Option<u64>, now: u64) {
