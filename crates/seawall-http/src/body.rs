@@ -57,6 +57,12 @@ impl Body {
         Self { limit, ..self }
     }
 
+    /// Whether it is certain that nothing comes.
+    #[cfg(feature = "multipart")]
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(&self.source, Source::Whole(bytes) if bytes.is_empty())
+    }
+
     /// The next piece, or `None` at the end. Trailers are skipped.
     ///
     /// # Errors

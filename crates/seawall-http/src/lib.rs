@@ -42,6 +42,8 @@ pub use cookies::CookieKeys;
 pub use cookies::{SameSite, SetCookie};
 pub use error::{BuildError, Error, Field, Result};
 pub use extract::{Bind, Cookie, Extract, ExtractOptional, Form, Header, Json, Path, Query, State, WholeBody};
+#[cfg(feature = "multipart")]
+pub use extract::{Multipart, MultipartConfig, MultipartForm, MultipartLimits};
 pub use handler::{Endpoint, Handler, RouteOptions};
 pub use middleware::{Middleware, Next, after, around, before};
 pub use proxies::{ClientHeader, ProxyConfig, TrustedProxies};

@@ -114,7 +114,7 @@ impl Invalid {
     }
 
     /// Calls the whole by the name of its place.
-    fn of(mut self, source: Source) -> Self {
+    pub(crate) fn of(mut self, source: Source) -> Self {
         for field in self.fields.iter_mut().filter(|field| field.field.is_empty()) {
             field.field = Cow::Borrowed(source.whole());
         }

@@ -16,6 +16,12 @@
 pub use seawall_core as core;
 pub use seawall_data as data;
 pub use seawall_guard as guard;
+#[cfg(feature = "minijinja")]
+pub use seawall_http::MiniJinja;
+#[cfg(feature = "xml")]
+pub use seawall_http::Xml;
+#[cfg(feature = "websocket")]
+pub use seawall_http::websocket;
 pub use seawall_http::{
     App, Bind, Body, BodyWriter, BuildError, Context, Cookie, Endpoint, Error, Extract, ExtractOptional,
     Field, Form, Group, Handler, Header, Html, IntoError, IntoResponse, Invalid, Json, Middleware, Next,
@@ -26,12 +32,8 @@ pub use seawall_http::{
     ClientHeader, CookieKeys, ProxyConfig, SameSite, SetCookie, TraceContext, TrustedProxies,
 };
 pub use seawall_http::{Event, File, NotSent, Pretty, Renderer, Sse, SseSender, TemplateData};
-#[cfg(feature = "minijinja")]
-pub use seawall_http::MiniJinja;
-#[cfg(feature = "websocket")]
-pub use seawall_http::websocket;
-#[cfg(feature = "xml")]
-pub use seawall_http::Xml;
+#[cfg(feature = "multipart")]
+pub use seawall_http::{Multipart, MultipartConfig, MultipartForm, MultipartLimits};
 pub use seawall_observe as observe;
 pub use seawall_tasks as tasks;
 
@@ -43,13 +45,15 @@ pub use serde_json::json;
 /// What nearly every service needs: `use seawall::prelude::*`.
 pub mod prelude {
     pub use crate::middleware::{AccessLog, BodyLimit, RequestId};
+    #[cfg(feature = "websocket")]
+    pub use crate::websocket::WebSocketUpgrade;
     pub use crate::{
         App, Bind, Body, Bytes, Context, Cookie, Error, Extract, Form, Group, Header, Html, IntoResponse,
         Json, Middleware, Next, Path, Query, Redirect, Response, Result, RouteOptions as _, ServerConfig,
         State, StatusCode, Valid, WholeBody, after, around, before, json,
     };
-    #[cfg(feature = "websocket")]
-    pub use crate::websocket::WebSocketUpgrade;
     pub use crate::{Event, Sse};
+    #[cfg(feature = "multipart")]
+    pub use crate::{Multipart, MultipartForm};
     pub use crate::{SameSite, SetCookie};
 }

@@ -128,7 +128,7 @@ impl Context {
     pub fn params_as<T: DeserializeOwned>(&self) -> Result<T> {
         Path::read(self).map(|Path(value)| value)
     }
-    /// Path, query and body into one type of yours, by name; see [`Bind`](crate::Bind) for what goes before what. For
+    /// Path, query and body into one type of yours, by name; see [`Bind`](struct@crate::Bind) for what goes before what. For
     /// the body alone take [`Json`](crate::Json) or [`Form`](crate::Form) as an argument.
     ///
     /// # Errors
@@ -174,6 +174,24 @@ impl Context {
             return Err(already_read());
         };
         Ok(body.limited(self.body_limit()))
+    }
+    /// The body as a stream, with another limit than its own if one is given.
+    #[cfg(feature = "multipart")]
+    pub(crate) fn stream_body_within(&self, limit: Option<usize>) -> Result<Body> {
+        let body = self.stream_body()?;
+        Ok(match limit {
+            Some(limit) => body.limited(limit),
+            None => body,
+        })
+    }
+    /// Whether it is certain that no body was sent.
+    #[cfg(feature = "multipart")]
+    pub(crate) fn has_no_body(&self) -> bool {
+        match &*self.0.body.lock() {
+            BodyState::Unread(body) => body.is_empty(),
+            BodyState::Whole(bytes) => bytes.is_empty(),
+            BodyState::Taken => false,
+        }
     }
 
     /// Puts another body in place of the one that [`Context::stream_body`] took: for middleware that reads along, or

@@ -10,6 +10,8 @@ pub(crate) mod cookie;
 pub(crate) mod form;
 pub(crate) mod header;
 mod json;
+#[cfg(feature = "multipart")]
+mod multipart;
 mod optional;
 pub(crate) mod path;
 pub(crate) mod query;
@@ -31,6 +33,8 @@ pub use cookie::Cookie;
 pub use form::Form;
 pub use header::Header;
 pub use json::Json;
+#[cfg(feature = "multipart")]
+pub use multipart::{Files, Multipart, MultipartConfig, MultipartForm, MultipartLimits, Part, Upload};
 pub use optional::ExtractOptional;
 pub use path::Path;
 pub use query::Query;

@@ -28,6 +28,8 @@ mod hosts;
 mod live;
 mod messages;
 mod middleware;
+#[cfg(feature = "multipart")]
+mod multipart;
 mod named;
 mod pre_routing;
 mod routing;

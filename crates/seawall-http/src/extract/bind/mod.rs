@@ -30,7 +30,7 @@ const WRONG: &str = "the request is not what was expected";
 ///   from, or take [`Json`](super::Json).
 ///
 /// The body is read by its content type: JSON (also without a content type), a form, the text fields of a multipart
-/// form (files are skipped; `MultipartForm` has them). A request without a body has none, whatever it says; another
+/// form (files are skipped; [`MultipartForm`](super::MultipartForm) has them). A request without a body has none, whatever it says; another
 /// content type is a 415. A browser sends forms to other sites without asking, so a route that goes by a cookie needs
 /// protection against that.
 ///
@@ -89,7 +89,9 @@ fn body_kind(c: &Context, body: &[u8]) -> Result<Option<Kind>> {
     }
     match content_type::kind(c) {
         None => Ok(Some(Kind::Json)),
-        Some((Kind::Multipart | Kind::Other, kind)) => Err(unreadable(kind)),
+        Some((Kind::Other, kind)) => Err(unreadable(kind)),
+        #[cfg(not(feature = "multipart"))]
+        Some((Kind::Multipart, kind)) => Err(unreadable(kind)),
         Some((kind, _)) => Ok(Some(kind)),
     }
 }
@@ -101,6 +103,10 @@ fn unreadable(kind: &str) -> Error {
 
 /// The fields of a body that is a form of either kind.
 fn body_pairs<'a>(c: &Context, body: &'a bytes::Bytes) -> Result<Vec<Pair<'a>>> {
+    #[cfg(feature = "multipart")]
+    if let Some((Kind::Multipart, kind)) = content_type::kind(c) {
+        return super::multipart::texts(c, kind, body);
+    }
     let _ = c;
     form::pairs(body)
 }
