@@ -52,7 +52,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Test => run::test(&root),
         Command::Tidy => run::tidy(&root),
-        Command::Setup => setup::run(),
+        Command::Setup => setup::run(&root),
         Command::Fmt => run::fmt(&root),
         Command::Bench(Bench::Hello(args)) => bench::hello(&root, &args),
     };

@@ -23,13 +23,22 @@ const STEPS: [Step; 7] = [
     Step { name: "format", arguments: &["fmt", "--all", "--check"], environment: &[] },
     Step {
         name: "clippy",
-        arguments: &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"],
+        arguments: &[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--all-features",
+            "--quiet",
+            "--",
+            "-D",
+            "warnings",
+        ],
         environment: &[],
     },
     Step {
         name: "tests",
         // The house rules are among them, as tests of this crate.
-        arguments: &["nextest", "run", "--workspace", "--cargo-quiet", "--no-fail-fast"],
+        arguments: &["nextest", "run", "--workspace", "--all-features", "--cargo-quiet", "--no-fail-fast"],
         environment: &[],
     },
     Step {
@@ -44,11 +53,22 @@ const STEPS: [Step; 7] = [
         arguments: &["check", "--quiet", "--manifest-path", "bench/Cargo.toml"],
         environment: &[(TARGET, "peers")],
     },
-    Step { name: "doctests", arguments: &["test", "--doc", "--workspace", "--quiet"], environment: &[] },
+    Step {
+        name: "doctests",
+        arguments: &["test", "--doc", "--workspace", "--all-features", "--quiet"],
+        environment: &[],
+    },
     Step {
         name: "docs",
         // Private items too: module headers point at them, and a link that rots should be seen.
-        arguments: &["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"],
+        arguments: &[
+            "doc",
+            "--workspace",
+            "--all-features",
+            "--no-deps",
+            "--document-private-items",
+            "--quiet",
+        ],
         environment: &[("RUSTDOCFLAGS", "-D warnings")],
     },
 ];
@@ -56,7 +76,7 @@ const STEPS: [Step; 7] = [
 /// The whole check.
 pub(crate) fn test(root: &Path) -> Result<()> {
     let start = clock::now();
-    let mut times = vec![timed("setup", setup::run)?, timed("tidy", || tidy(root))?];
+    let mut times = vec![timed("setup", || setup::run(root))?, timed("tidy", || tidy(root))?];
     for step in &STEPS {
         times.push(timed(step.name, || step.run(root))?);
     }

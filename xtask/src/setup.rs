@@ -1,29 +1,49 @@
 //! What the check needs beyond the Rust toolchain, and how to get it on a fresh Debian machine.
 //!
-//! As root it installs what is missing, with apt and from crates.io; otherwise it says what to type. It never
+//! As root it installs what is missing, with apt, from crates.io and from PyPI; otherwise it says what to type. It never
 //! installs a Rust toolchain: `rust-toolchain.toml` names the one to have.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
-/// A program that must be on the path.
+/// A program that must be on the path, or a file that must be there.
 struct Tool {
     program: &'static str,
     package: &'static str,
     reason: &'static str,
 }
 
-const TOOLS: [Tool; 2] = [
+const TOOLS: [Tool; 7] = [
     Tool {
         program: "cc",
         package: "gcc libc6-dev",
         reason: "links every binary and compiles the embedded SQLite",
     },
-    Tool { program: "chromium", package: "chromium", reason: "tests look at the lab's report in a browser" },
+    Tool {
+        program: "chromium",
+        package: "chromium",
+        reason: "tests look at the lab's report, at WebSockets and at events in a browser",
+    },
+    Tool { program: "curl", package: "curl", reason: "tests download, resume and upload with it" },
+    Tool { program: "node", package: "nodejs", reason: "tests open WebSockets from Node" },
+    Tool { program: "/usr/share/nodejs/ws", package: "node-ws", reason: "the WebSocket client for Node" },
+    Tool {
+        program: "/usr/lib/python3/dist-packages/websockets",
+        package: "python3-websockets",
+        reason: "tests open WebSockets from Python",
+    },
+    Tool {
+        program: "/usr/lib/python3/dist-packages/pip",
+        package: "python3-pip",
+        reason: "installs the WebSocket test suite, which Debian does not package",
+    },
 ];
+
+/// What comes from PyPI, with its hash.
+const REQUIREMENTS: &str = "crates/seawall-http/tests/clients/requirements.txt";
 
 /// Checked with Rust 1.95; any version that is already there will do. Unoptimised and without self-update (no TLS to
 /// compile): a third of the work, and a test runner mostly waits.
@@ -40,10 +60,11 @@ const NEXTEST: [&str; 9] = [
 ];
 
 /// Finds what is missing and installs it, or says how.
-pub(crate) fn run() -> Result<()> {
+pub(crate) fn run(root: &Path) -> Result<()> {
     install_packages()?;
     check_components()?;
-    install_nextest()
+    install_nextest()?;
+    install_python_packages(root)
 }
 
 /// The cargo that runs us, so that all steps use one toolchain.
@@ -52,7 +73,7 @@ pub(crate) fn cargo() -> OsString {
 }
 
 fn install_packages() -> Result<()> {
-    let missing: Vec<_> = TOOLS.iter().filter(|tool| !is_on_path(tool.program)).collect();
+    let missing: Vec<_> = TOOLS.iter().filter(|tool| !is_there(tool.program)).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -97,10 +118,32 @@ fn install_nextest() -> Result<()> {
     Ok(())
 }
 
+/// Below the target folder, where the tests that need them look: no other Python program sees them.
+fn install_python_packages(root: &Path) -> Result<()> {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let folder = target.join("tools/python");
+    if folder.join("autobahntestsuite").is_dir() {
+        return Ok(());
+    }
+    println!("installing what the tests need from PyPI into {}", folder.display());
+    let mut command = Command::new("/usr/bin/python3");
+    command.args(["-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--requirement"]);
+    command.arg(root.join(REQUIREMENTS)).arg("--target").arg(&folder).stdin(Stdio::null());
+    let status = command.status().context("cannot start /usr/bin/python3")?;
+    if !status.success() {
+        bail!("pip could not install {REQUIREMENTS} ({status})");
+    }
+    Ok(())
+}
+
 fn cargo_answers(arguments: &[&str]) -> bool {
     let mut command = Command::new(cargo());
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
+}
+
+fn is_there(program: &str) -> bool {
+    if program.starts_with('/') { Path::new(program).exists() } else { is_on_path(program) }
 }
 
 fn is_on_path(program: &str) -> bool {
@@ -138,5 +181,6 @@ mod tests {
     fn what_is_on_the_path_is_found() {
         assert!(is_on_path("sh"));
         assert!(!is_on_path("no-such-program-anywhere"));
+        assert!(is_there("/proc/self") && !is_there("/no/such/file"));
     }
 }

@@ -1,0 +1,30 @@
+//! Against clients that we did not write: curl, Python's websockets, Node's ws, and Autobahn's cases.
+//!
+//! `cargo xtask setup` installs them. One that is missing fails its tests and says so: a test that skips itself proves
+//! nothing.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod curl;
+#[path = "../live/mod.rs"]
+mod live;
+#[cfg(feature = "websocket")]
+mod websocket;
+
+use std::process::{Command, Output};
+
+/// Runs a program to its end; its output. The program must succeed.
+#[track_caller]
+fn run(program: &str, arguments: &[&str]) -> String {
+    let output = try_run(program, arguments);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {arguments:?}: {}\n{errors}", output.status);
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[track_caller]
+fn try_run(program: &str, arguments: &[&str]) -> Output {
+    let started = Command::new(program).args(arguments).output();
+    started
+        .unwrap_or_else(|error| panic!("{program} does not start ({error}); `cargo xtask setup` installs it"))
+}
