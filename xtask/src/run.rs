@@ -19,7 +19,7 @@ struct Step {
 /// Where cargo builds; the value given in a [`Step`] is a folder inside of it.
 const TARGET: &str = "CARGO_TARGET_DIR";
 
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 8] = [
     Step { name: "format", arguments: &["fmt", "--all", "--check"], environment: &[] },
     Step {
         name: "clippy",

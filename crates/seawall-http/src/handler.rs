@@ -78,11 +78,19 @@ pub struct Endpoint {
     pub(crate) steps: Vec<Step>,
     pub(crate) handler: Arc<dyn AnyHandler>,
     pub(crate) name: Option<Cow<'static, str>>,
+    #[cfg(feature = "openapi")]
+    pub(crate) doc: Option<crate::openapi::Operation>,
 }
 
 impl Endpoint {
     pub(crate) fn new(handler: impl AnyHandler + 'static) -> Self {
-        Self { steps: Vec::new(), handler: Arc::new(handler), name: None }
+        Self {
+            steps: Vec::new(),
+            handler: Arc::new(handler),
+            name: None,
+            #[cfg(feature = "openapi")]
+            doc: None,
+        }
     }
 }
 
@@ -192,6 +200,14 @@ pub trait RouteOptions<M>: Sized {
         Self: Handler<M>,
     {
         Endpoint { name: Some(name.into()), ..self.into_endpoint() }
+    }
+    /// Says what the route is for and what it takes and answers, for [`App::openapi`](crate::App::openapi).
+    #[cfg(feature = "openapi")]
+    fn doc(self, operation: crate::openapi::Operation) -> Endpoint
+    where
+        Self: Handler<M>,
+    {
+        Endpoint { doc: Some(operation), ..self.into_endpoint() }
     }
     /// Answers 504 once the handler, and the middleware written behind this, took longer than `limit`; their future
     /// is dropped then. Inside, [`Context::deadline`] says so; one that is tighter already stays. It does not cover a

@@ -20,6 +20,8 @@ mod handler;
 mod ids;
 mod measure;
 pub mod middleware;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 mod proxies;
 mod respond;
 mod router;

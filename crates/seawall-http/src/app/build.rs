@@ -11,6 +11,10 @@ use crate::server::ServerConfig;
 use crate::service::Service;
 
 pub(super) fn build(mut app: App) -> Result<(Service, ServerConfig)> {
+    #[cfg(feature = "openapi")]
+    if let Some(api) = app.openapi.take() {
+        app = api.serve(app);
+    }
     app.shared.body_limit = app.config.body_limit;
     let mut flat = Flat::new(&app);
     let mut problems = Vec::new();

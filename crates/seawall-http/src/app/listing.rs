@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::group::{Route, method_name};
 use super::{App, Group};
+use crate::handler::Endpoint;
 use crate::router::joined;
 
 /// One route, as it was registered.
@@ -34,28 +35,42 @@ pub struct Routes(Vec<RouteInfo>);
 
 impl Routes {
     pub(super) fn of(app: &App) -> Self {
-        let mut routes = Vec::new();
-        collect(&mut routes, None, "", 0, &app.root);
-        for (host, group) in &app.hosts {
-            collect(&mut routes, Some(host), "", app.root.steps.len(), group);
-        }
-        Self(routes)
+        Self(collect(app).into_iter().map(|(route, _)| route).collect())
     }
 }
 
-fn collect(routes: &mut Vec<RouteInfo>, host: Option<&str>, prefix: &str, outer: usize, group: &Group) {
+/// Every route of the app, in the order of registration.
+pub(super) fn collect(app: &App) -> Vec<(RouteInfo, &Endpoint)> {
+    let mut routes = Vec::new();
+    collect_group(&mut routes, None, "", 0, &app.root);
+    for (host, group) in &app.hosts {
+        collect_group(&mut routes, Some(host), "", app.root.steps.len(), group);
+    }
+    routes
+}
+
+fn collect_group<'a>(
+    routes: &mut Vec<(RouteInfo, &'a Endpoint)>,
+    host: Option<&str>,
+    prefix: &str,
+    outer: usize,
+    group: &'a Group,
+) {
     let outer = outer + group.steps.len();
-    routes.extend(group.routes.iter().map(|Route { method, pattern, endpoint }| RouteInfo {
-        method: method_name(method.as_ref()).to_owned(),
-        host: host.map(str::to_owned),
-        pattern: joined(prefix, pattern),
-        name: endpoint.name.as_deref().map(str::to_owned),
-        handler: endpoint.handler.name(),
-        middleware: outer + endpoint.steps.len(),
-    }));
+    for Route { method, pattern, endpoint } in &group.routes {
+        let route = RouteInfo {
+            method: method_name(method.as_ref()).to_owned(),
+            host: host.map(str::to_owned),
+            pattern: joined(prefix, pattern),
+            name: endpoint.name.as_deref().map(str::to_owned),
+            handler: endpoint.handler.name(),
+            middleware: outer + endpoint.steps.len(),
+        };
+        routes.push((route, endpoint));
+    }
     for (inner, group) in &group.groups {
         let inner = if inner == "/" { "" } else { inner };
-        collect(routes, host, &format!("{prefix}{inner}"), outer, group);
+        collect_group(routes, host, &format!("{prefix}{inner}"), outer, group);
     }
 }
 

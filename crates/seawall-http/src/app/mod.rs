@@ -67,6 +67,8 @@ pub struct App {
     starters: Vec<Starter>,
     swap: Option<Swap>,
     show_routes: Option<bool>,
+    #[cfg(feature = "openapi")]
+    openapi: Option<crate::openapi::OpenApi>,
     config: ServerConfig,
 }
 
@@ -242,6 +244,18 @@ impl App {
     /// The routes so far, in the order of registration; `println!("{}", app.routes())` shows them as a table.
     pub fn routes(&self) -> Routes {
         Routes::of(self)
+    }
+
+    /// Serves a description of all routes as OpenAPI 3.1, and a page to browse it; see [`openapi`](crate::openapi).
+    #[cfg(feature = "openapi")]
+    pub fn openapi(self, api: crate::openapi::OpenApi) -> Self {
+        Self { openapi: Some(api), ..self }
+    }
+
+    #[cfg(feature = "openapi")]
+    pub(crate) fn routes_with_docs(&self) -> Vec<(RouteInfo, Option<crate::openapi::Operation>)> {
+        let routes = listing::collect(self).into_iter();
+        routes.map(|(route, endpoint)| (route, endpoint.doc.clone())).collect()
     }
 
     /// Whether [`App::run`] shows the routes on standard error before it serves, as [`App::routes`] displays them.

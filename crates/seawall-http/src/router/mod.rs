@@ -30,6 +30,8 @@ mod pattern;
 mod raw;
 mod search;
 mod table;
+#[cfg(feature = "openapi")]
+mod template;
 #[cfg(test)]
 mod tests;
 mod tree;

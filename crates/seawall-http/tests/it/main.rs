@@ -32,6 +32,8 @@ mod middleware;
 mod multipart;
 mod named;
 mod pre_routing;
+#[cfg(feature = "openapi")]
+mod openapi;
 mod routing;
 mod server;
 mod sources;
