@@ -42,6 +42,12 @@ const STEPS: [Step; 8] = [
         environment: &[],
     },
     Step {
+        name: "features",
+        // Every optional part may be left out.
+        arguments: &["check", "--quiet", "--package", "seawall-http", "--no-default-features"],
+        environment: &[],
+    },
+    Step {
         name: "models",
         arguments: &["test", "--quiet", "--package", "seawall-guard", "--lib", "model"],
         // Another cfg rebuilds everything below it: in a folder of its own, so that the others stay built.
