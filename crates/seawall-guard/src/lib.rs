@@ -3,6 +3,7 @@
 //! | part | question it answers |
 //! |---|---|
 //! | [`Gate`] | is there room for one more at this moment? |
+//! | [`Admission`] | who starts now, who waits, who is turned away? |
 //! | [`Limiter`] | how many at once does the service stand? |
 //! | [`RateLimit`], [`KeyedRateLimit`] | has this caller had its share for now? |
 //! | [`Backoff`] | how long until the next attempt? |
@@ -14,6 +15,7 @@
 
 #![forbid(unsafe_code)]
 
+mod admit;
 mod backoff;
 mod budget;
 mod gate;
@@ -22,6 +24,9 @@ mod rate;
 mod rejected;
 mod sync;
 
+pub use admit::{
+    Admission, AdmissionConfig, AdmissionFacts, Decision, Meta, Next, Priority, Ticket, WorkPermit,
+};
 pub use backoff::{Backoff, BackoffConfig};
 pub use budget::{RetryBudget, RetryBudgetConfig};
 pub use gate::{Gate, Permit};

@@ -1,8 +1,10 @@
-//! The Little cap: no more in flight than can be finished within half of the time that callers wait.
+//! The Little cap: no more in flight than can be finished within two fifths of the time that callers wait.
 //!
-//! Little's law: in flight = rate x time in system. When the mean time in system passes half of the deadline D, the
-//! cap is set to `rate x D / 2`, the number at which that time is just D / 2. While it binds and times are fine it is
-//! released by a quarter per window, so that it follows a service that recovers.
+//! Little's law: in flight = rate x time in system. When the mean time in system passes two fifths of the deadline D,
+//! the cap is set to `rate x 0.4 D`, the number at which that time is just 0.4 D. While it binds and times are fine it
+//! is released by a quarter per window, so that it follows a service that recovers. A half would do for the mean; the
+//! tenth below it is for the slow ones and for the wait before the start, and halves the late answers of small
+//! services.
 //!
 //! It repairs every limit that is too *high*, whatever law found it, also none and one set by hand. It cannot repair
 //! one that grows too slowly: it only ever lowers.
@@ -27,13 +29,13 @@ impl LittleCap {
         if window.samples < ENOUGH {
             return;
         }
-        let half = window.allowed / 2;
-        if window.mean > half {
-            self.cap = Some((window.rate() * half.as_secs_f64()).ceil().max(1.0));
+        let room = window.allowed * 2 / 5;
+        if window.mean > room {
+            self.cap = Some((window.rate() * room.as_secs_f64()).ceil().max(1.0));
         } else if let Some(cap) = self.cap
             && window.max_in_flight >= self.cap()
         {
-            let released = cap * 1.25 + 1.0;
+            let released = (cap * 1.25).max(cap + 0.5);
             self.cap = (released < 1e6).then_some(released);
         }
     }

@@ -72,7 +72,7 @@ pub struct LimitConfig {
     pub algorithm: Algorithm,
     /// Where it begins, `min` to `max`; with [`Algorithm::Fixed`] where it stays. Default 20.
     pub initial: u32,
-    /// Never below. 1 to `max`. Default 2.
+    /// Never below. 1 to `max`. Default 1.
     pub min: u32,
     /// Never above. At most 1,000,000. Default 4,096.
     pub max: u32,
@@ -87,7 +87,7 @@ impl Default for LimitConfig {
         Self {
             algorithm: Algorithm::Bdp,
             initial: 20,
-            min: 2,
+            min: 1,
             max: 4_096,
             window: Duration::from_millis(100),
             min_samples: 16,
@@ -206,6 +206,11 @@ impl Limiter {
         self.little.update(&window);
         self.last = Some(window);
         true
+    }
+
+    /// Notes that what is behind has refused work. How long that took says nothing.
+    pub fn note_drop(&mut self) {
+        self.gathering.note_drop();
     }
 
     /// Notes that something had to wait for room in this window.

@@ -88,7 +88,7 @@ fn window(limiter: &mut Limiter, now: &mut Instant, count: u32, sample: impl Fn(
 }
 
 #[test]
-fn an_idle_service_keeps_its_limit() {
+fn a_service_at_half_load_keeps_its_limit() {
     let start = time_zero();
     let mut limiter = limiter(Algorithm::Bdp, 20, start);
     let mut now = start;
@@ -97,7 +97,7 @@ fn an_idle_service_keeps_its_limit() {
         window(&mut limiter, &mut now, 20, |now| Sample {
             now,
             latency: MS,
-            in_flight: 4,
+            in_flight: 10,
             allowed,
             dropped: false,
         });
@@ -120,7 +120,7 @@ fn aimd_gives_way_after_a_drop() {
     assert_eq!(limiter.limit(), 90);
 }
 
-/// Every law, set far too high for the deadline: the cap brings the time in system down to half of it, and lets go
+/// Every law, set far too high for the deadline: the cap brings the time in system down below half of it, and lets go
 /// again when the service gets faster.
 #[test]
 fn the_little_cap_repairs_a_limit_that_is_too_high() {
@@ -130,8 +130,8 @@ fn the_little_cap_repairs_a_limit_that_is_too_high() {
         let start = time_zero();
         let mut limiter = limiter(algorithm, 1_000, start);
         saturate(&mut limiter, 8, 10 * MS, 250 * MS, 60, start);
-        // 800 per second x 125 ms = 100, and a quarter more while it is let go.
-        assert!(limiter.limit() <= 126, "{algorithm:?}: {}", limiter.limit());
+        // 800 per second x 100 ms = 80, and a quarter more while it is let go.
+        assert!(limiter.limit() <= 101, "{algorithm:?}: {}", limiter.limit());
     }
 }
 
@@ -140,7 +140,7 @@ fn the_little_cap_lets_go_when_times_are_fine() {
     let start = time_zero();
     let mut limiter = limiter(Algorithm::Fixed, 300, start);
     saturate(&mut limiter, 8, 10 * MS, 250 * MS, 20, start);
-    assert!(limiter.little_cap() <= 126);
+    assert!(limiter.little_cap() <= 101);
     saturate(&mut limiter, 64, 10 * MS, 250 * MS, 40, start + Duration::from_secs(60));
     assert_eq!(limiter.limit(), 300);
 }
@@ -188,8 +188,8 @@ fn a_limit_of_zero_is_refused() {
 }
 #[test]
 fn a_start_outside_the_range_is_refused() {
-    let message = "`limit.initial` is 1, but must be 2 (limit.min) to 4096 (limit.max)";
-    check_refused(LimitConfig { initial: 1, ..LimitConfig::default() }, message);
+    let message = "`limit.initial` is 5000, but must be 1 (limit.min) to 4096 (limit.max)";
+    check_refused(LimitConfig { initial: 5_000, ..LimitConfig::default() }, message);
 }
 #[test]
 fn a_window_of_zero_is_refused() {

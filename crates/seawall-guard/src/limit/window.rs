@@ -26,7 +26,7 @@ pub struct Window {
     pub length: Duration,
     /// How many ended in it; at least one.
     pub samples: u32,
-    /// How many of them were dropped.
+    /// How many were dropped: those that took too long, and those that were refused from behind.
     pub dropped: u32,
     /// Their mean latency.
     pub mean: Duration,
@@ -92,6 +92,10 @@ impl Gathering {
 
     pub(super) fn note_waiting(&mut self) {
         self.waiting = true;
+    }
+
+    pub(super) fn note_drop(&mut self) {
+        self.dropped = self.dropped.saturating_add(1);
     }
 
     /// Adds a sample; the finished window, if this was its last.

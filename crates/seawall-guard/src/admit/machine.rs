@@ -1,0 +1,197 @@
+//! The admission machine: the handle that a driver works with, and the tickets of those who wait.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use seawall_core::{ConfigError, Outcome};
+
+use super::config::AdmissionConfig;
+use super::meta::Meta;
+use super::permit::{Home, WorkPermit};
+use super::queue::Waiting;
+use super::state::{AdmissionFacts, Room, State};
+use crate::sync::Mutex;
+use crate::{Gate, Rejected};
+
+/// Decides who starts, who waits and who is turned away. Cloning gives another handle to the same machine.
+///
+/// `T` is what the driver needs to start the work or to turn it away: a channel, a task. The machine keeps it while
+/// the request waits and gives it back with the decision.
+pub struct Admission<T>(Arc<Shared<T>>);
+
+struct Shared<T> {
+    state: Mutex<State<T>>,
+    hard_cap: Option<Gate>,
+}
+
+/// What became of an arrival.
+#[derive(Debug)]
+pub enum Decision<T> {
+    /// Work on it now.
+    Start(WorkPermit, T),
+    /// It waits. Keep the ticket for as long as somebody waits for the answer.
+    Queued(Ticket<T>),
+    /// Turn it away.
+    Refused(Rejected, T),
+}
+
+/// What to do next with what waits.
+#[derive(Debug)]
+pub enum Next<T> {
+    /// Work on it now.
+    Start(WorkPermit, T),
+    /// Turn it away.
+    Refuse(Rejected, T),
+}
+
+/// A place in the queue. Dropping it gives the place up, if the request still waits; otherwise it does nothing.
+#[must_use = "the place is given up the moment the ticket is dropped"]
+pub struct Ticket<T> {
+    shared: Arc<Shared<T>>,
+    slot: u32,
+    generation: u32,
+}
+
+impl<T: Send + 'static> Admission<T> {
+    /// A machine with an empty queue. `hard_cap` bounds what is queued or in flight, over all machines that share it.
+    ///
+    /// # Errors
+    /// If a field is outside its range.
+    pub fn new(
+        config: &AdmissionConfig,
+        hard_cap: Option<Gate>,
+        start: Instant,
+    ) -> Result<Self, ConfigError> {
+        let state = Mutex::new(State::new(config, start)?);
+        Ok(Self(Arc::new(Shared { state, hard_cap })))
+    }
+
+    /// Puts an arrival into the queue, or refuses it. Never starts anything: that is [`next`](Self::next)'s business,
+    /// once everything that has arrived is read.
+    ///
+    /// A newcomer may push a lesser one out of a full queue; `next` hands that one back to be turned away.
+    ///
+    /// # Errors
+    /// With the reason, and `work` back: [`Rejected::Saturated`] at the hard cap, [`Rejected::DeadlineExceeded`],
+    /// [`Rejected::LowPriority`], [`Rejected::QueueFull`].
+    pub fn offer(&self, meta: &Meta, work: T, now: Instant) -> Result<Ticket<T>, (Rejected, T)> {
+        let room = match self.room() {
+            Ok(room) => room,
+            Err(rejected) => return Err((rejected, work)),
+        };
+        let mut state = self.0.state.lock();
+        let deadline = state.deadline(meta);
+        if let Err(rejected) = state.judge(meta, deadline, now) {
+            return Err((rejected, work));
+        }
+        match state.enqueue(Waiting { work, meta: *meta, deadline, room }) {
+            Ok((slot, generation)) => Ok(Ticket { shared: Arc::clone(&self.0), slot, generation }),
+            Err((waiting, rejected)) => Err((rejected, waiting.work)),
+        }
+    }
+
+    /// As [`offer`](Self::offer), but starts at once if there is room and nobody is ahead. For a driver that cannot
+    /// read first what else has arrived.
+    pub fn admit(&self, meta: &Meta, work: T, now: Instant) -> Decision<T> {
+        let room = match self.room() {
+            Ok(room) => room,
+            Err(rejected) => return Decision::Refused(rejected, work),
+        };
+        let mut state = self.0.state.lock();
+        let deadline = state.deadline(meta);
+        if let Err(rejected) = state.judge(meta, deadline, now) {
+            return Decision::Refused(rejected, work);
+        }
+        if state.queue.len() == 0 && state.has_room() {
+            state.start();
+            drop(state);
+            return Decision::Start(WorkPermit::new(self.home(), now, meta.arrived, deadline, room), work);
+        }
+        match state.enqueue(Waiting { work, meta: *meta, deadline, room }) {
+            Ok((slot, generation)) => {
+                Decision::Queued(Ticket { shared: Arc::clone(&self.0), slot, generation })
+            }
+            Err((waiting, rejected)) => Decision::Refused(rejected, waiting.work),
+        }
+    }
+
+    /// The next thing to do for those who wait; nothing, if the limit is reached or nobody waits. Call it until then
+    /// or until the time slice is used up, after reading, after a permit has ended, and at
+    /// [`look_again`](Self::look_again).
+    pub fn next(&self, now: Instant) -> Option<Next<T>> {
+        let mut state = self.0.state.lock();
+        if let Some((work, rejected)) = state.refuse(now) {
+            return Some(Next::Refuse(rejected, work));
+        }
+        match state.take(now)? {
+            Err((work, rejected)) => Some(Next::Refuse(rejected, work)),
+            Ok(Waiting { work, meta, deadline, room }) => {
+                drop(state);
+                Some(Next::Start(WorkPermit::new(self.home(), now, meta.arrived, deadline, room), work))
+            }
+        }
+    }
+
+    /// When to call [`next`](Self::next) again even if nothing happens, so that nobody waits in vain unseen. Nothing
+    /// if nobody waits.
+    pub fn look_again(&self) -> Option<Instant> {
+        self.0.state.lock().look_again()
+    }
+
+    /// What it looks like at this moment.
+    pub fn facts(&self) -> AdmissionFacts {
+        self.0.state.lock().facts()
+    }
+
+    /// Takes over new values while it works. What is queued and in flight stays; what the limit has learnt stays too,
+    /// unless the limit's own values changed. A queue that is now too long takes no newcomers until it is not.
+    ///
+    /// # Errors
+    /// If a field is outside its range; everything stays as it was.
+    pub fn reconfigure(&self, config: &AdmissionConfig, now: Instant) -> Result<(), ConfigError> {
+        self.0.state.lock().reconfigure(config, now)
+    }
+
+    fn room(&self) -> Result<Room, Rejected> {
+        self.0.hard_cap.as_ref().map(Gate::try_acquire).transpose()
+    }
+
+    fn home(&self) -> Arc<dyn Home> {
+        Arc::clone(&self.0) as Arc<dyn Home>
+    }
+}
+
+impl<T: Send> Home for Shared<T> {
+    fn ended(&self, started: Instant, allowed: Duration, end: Option<(Outcome, Instant)>) {
+        self.state.lock().ended(started, allowed, end);
+    }
+}
+
+impl<T> Drop for Ticket<T> {
+    fn drop(&mut self) {
+        let mut state = self.shared.state.lock();
+        let waiting = state.queue.cancel(self.slot, self.generation);
+        // The owner's value is dropped after the lock: it may do anything, even come back here.
+        drop(state);
+        drop(waiting);
+    }
+}
+
+impl<T> Clone for Admission<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> fmt::Debug for Admission<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Admission").field(&self.0.state.lock().facts()).finish()
+    }
+}
+
+impl<T> fmt::Debug for Ticket<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ticket").field("slot", &self.slot).finish_non_exhaustive()
+    }
+}

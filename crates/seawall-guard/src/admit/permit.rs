@@ -1,0 +1,79 @@
+//! Room for one request that has been started.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use seawall_core::{Deadline, Outcome};
+
+use crate::gate::Permit;
+
+/// Where a permit reports to.
+pub(super) trait Home: Send + Sync {
+    /// The work has ended: with an outcome at a time, or given up, which says nothing.
+    fn ended(&self, started: Instant, allowed: Duration, end: Option<(Outcome, Instant)>);
+}
+
+/// Leave to work on one request. Keep it until the body of the answer has ended, wherever that is.
+///
+/// [`finish`](Self::finish) reports the outcome, which it can do only once. A permit that is dropped instead counts as
+/// cancelled: its room is free again, and nothing is learnt from it.
+#[must_use = "the room is given back the moment the permit is dropped"]
+pub struct WorkPermit {
+    /// Taken when the end is reported, so that there is one report.
+    home: Option<Arc<dyn Home>>,
+    started: Instant,
+    /// From the arrival to the deadline.
+    allowed: Duration,
+    deadline: Deadline,
+    /// The room under the hard cap; falls with the permit.
+    _room: Option<Permit>,
+}
+
+impl WorkPermit {
+    pub(super) fn new(
+        home: Arc<dyn Home>,
+        started: Instant,
+        arrived: Instant,
+        deadline: Deadline,
+        room: Option<Permit>,
+    ) -> Self {
+        let allowed = deadline.remaining(arrived);
+        Self { home: Some(home), started, allowed, deadline, _room: room }
+    }
+
+    /// When the work was started.
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// Until when the answer is wanted: the caller's deadline or the configured one, the earlier of the two.
+    pub fn deadline(&self) -> Deadline {
+        self.deadline
+    }
+
+    /// Reports how it ended and gives the room back.
+    ///
+    /// [`Outcome::Success`] and a permanent failure are answers and count as samples. A transient failure is one that
+    /// took too long. [`Outcome::Overloaded`] says that what is behind is full. A system failure and
+    /// [`Outcome::Cancelled`] say nothing about how long the service takes.
+    pub fn finish(mut self, outcome: Outcome, now: Instant) {
+        if let Some(home) = self.home.take() {
+            home.ended(self.started, self.allowed, Some((outcome, now)));
+        }
+    }
+}
+
+impl Drop for WorkPermit {
+    fn drop(&mut self) {
+        if let Some(home) = self.home.take() {
+            home.ended(self.started, self.allowed, None);
+        }
+    }
+}
+
+impl fmt::Debug for WorkPermit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkPermit").field("started", &self.started).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,85 @@
+//! Who suffers in an overload: priorities, and tenants.
+
+use seawall_guard::Priority;
+
+use crate::service::{Kind, Plan, Second};
+use crate::{FEW_SEEDS, Guard, SEEDS};
+
+/// Good answers and offers of each kind between two seconds.
+fn totals(seconds: &[Second], kinds: usize) -> Vec<(f64, f64)> {
+    let of = |kind: usize| {
+        let good = seconds.iter().map(|second| f64::from(second.good[kind])).sum();
+        let offered = seconds.iter().map(|second| f64::from(second.offered[kind])).sum();
+        (good, offered)
+    };
+    (0..kinds).map(of).collect()
+}
+
+fn four_times(kinds: Vec<Kind>) -> Plan {
+    let mut plan = Plan::new(&[(3.0, 0.5, 1.0), (15.0, 4.0, 1.0), (16.0, 0.5, 1.0)]);
+    plan.kinds = kinds;
+    plan
+}
+
+/// Critical calls are 40 % of the capacity, the rest of four times the capacity may be shed. Success of the critical
+/// ones from the first second of the overload on, and of the others.
+fn play_classes(name: &str, others: Priority, seeds: std::ops::RangeInclusive<u64>) -> (f64, f64) {
+    let critical = Kind { share: 0.4, cohorts: 127, ..Kind::default() };
+    let plan = four_times(vec![critical, Kind { share: 3.6, priority: others, ..critical }]);
+    let worst = seeds.map(|seed| {
+        let seconds = Guard::default_values().play(&plan, seed);
+        let totals = totals(&seconds[4..15], 2);
+        (totals[0].0 / totals[0].1, totals[1].0 / totals[1].1)
+    });
+    let worst = worst.reduce(|a, b| (a.0.min(b.0), a.1.min(b.1))).unwrap();
+    println!("{name:<28} critical {:.4}, others {:.3}", worst.0, worst.1);
+    worst
+}
+
+#[test]
+fn critical_calls_do_not_notice_an_overload_of_others() {
+    let (critical, others) = play_classes("priority", Priority::Sheddable, SEEDS);
+    assert!(critical >= 0.995, "{critical}");
+    assert!(others >= 0.14, "{others}: 0.6 of the capacity is left for 3.6"); // 0.167
+}
+
+#[test]
+fn without_classes_critical_calls_suffer_as_all_do() {
+    let (critical, _) = play_classes("priority, all the same", Priority::Critical, FEW_SEEDS);
+    assert!(critical < 0.5, "{critical}");
+}
+
+/// Ten tenants, one with ten times the demand of each other, four times the capacity in all: the worst share that
+/// one of the nine gets of what is fair, and Jain's index among the nine.
+fn play_tenants(name: &str, tenant: fn(u64) -> u64, seeds: std::ops::RangeInclusive<u64>) -> (f64, f64) {
+    let kind =
+        |at: u64| Kind { share: if at == 0 { 10.0 } else { 1.0 }, tenant: tenant(at), ..Kind::default() };
+    let plan = four_times((0..10).map(kind).collect());
+    let worst = seeds.map(|seed| {
+        let seconds = Guard::default_values().play(&plan, seed);
+        let nine: Vec<f64> = totals(&seconds[5..15], 10)[1..].iter().map(|(good, _)| *good).collect();
+        let fair = plan.capacity() * 10.0 / 10.0; // ten seconds, ten tenants
+        let least = nine.iter().copied().fold(f64::INFINITY, f64::min) / fair;
+        let (sum, squares) = nine.iter().fold((0.0, 0.0), |(sum, sq), x| (sum + x, sq + x * x));
+        (least, sum * sum / (9.0 * squares))
+    });
+    let worst = worst.reduce(|a, b| (a.0.min(b.0), a.1.min(b.1))).unwrap();
+    println!("{name:<28} least share {:.3}, Jain {:.4}", worst.0, worst.1);
+    worst
+}
+
+fn spread(at: u64) -> u64 {
+    (at + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
+
+#[test]
+fn a_tenant_that_asks_for_ten_times_as_much_takes_nothing_from_the_others() {
+    let (least, jain) = play_tenants("fairness", spread, SEEDS);
+    assert!(least >= 0.95 && jain >= 0.97, "{least} {jain}");
+}
+
+#[test]
+fn without_tenants_the_loudest_takes_most() {
+    let (least, _) = play_tenants("fairness, no tenants", |_| 0, FEW_SEEDS);
+    assert!(least < 0.8, "{least}");
+}
