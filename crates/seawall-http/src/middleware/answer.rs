@@ -1,8 +1,11 @@
-//! What several middlewares do with an answer: headers on successes and failures alike, and `Vary`.
+//! What several middlewares do with an answer: headers on successes and failures alike, `Vary`, and the refusal that
+//! hides no 405.
 
 use http::header::{HeaderMap, HeaderValue, VARY};
+use http::{Method, StatusCode, header};
 
-use crate::error::Result;
+use crate::context::Context;
+use crate::error::{Error, Result, allow_value};
 use crate::respond::Response;
 
 /// The headers that the answer has or, for a failure, will get.
@@ -19,6 +22,19 @@ pub(super) fn vary(headers: &mut HeaderMap, name: &'static str) {
     let mut names = known.flat_map(|value| value.split(',')).map(str::trim);
     if !names.any(|known| known == "*" || known.eq_ignore_ascii_case(name)) {
         headers.append(VARY, HeaderValue::from_static(name));
+    }
+}
+
+/// What becomes of a request that a middleware does not let in. Where the path exists for other methods only, the
+/// router's own word (405, or 204 for OPTIONS) is said here: a refusal must not hide it, and nothing further in may
+/// run for a request that was refused.
+pub(super) fn refuse(c: &Context, refusal: impl FnOnce() -> Error) -> Result<Option<Response>> {
+    match c.other_methods() {
+        None => Err(refusal()),
+        Some(allow) if c.method() == Method::OPTIONS => {
+            Ok(Some(Response::new(StatusCode::NO_CONTENT, "").header(header::ALLOW, allow_value(allow))))
+        }
+        Some(allow) => Err(Error::method_not_allowed(allow)),
     }
 }
 

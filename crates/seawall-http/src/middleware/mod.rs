@@ -8,6 +8,7 @@ mod answer;
 mod body_dump;
 mod body_limit;
 mod cors;
+mod csrf;
 mod hook;
 mod method_override;
 mod next;
@@ -16,6 +17,7 @@ mod redirect;
 mod request_id;
 mod rewrite;
 mod seconds;
+mod secret;
 mod secure_headers;
 mod trailing_slash;
 mod unless;
@@ -36,6 +38,7 @@ pub(crate) use access_log::access_log;
 pub use body_dump::{BodyDump, BodyDumpConfig, Copied, Dump};
 pub use body_limit::BodyLimit;
 pub use cors::{Cors, CorsConfig};
+pub use csrf::{Csrf, CsrfConfig, CsrfToken};
 pub(crate) use hook::Looked;
 pub use hook::{Hook, after, before};
 pub use method_override::{MethodOverride, MethodOverrideConfig, MethodSource};
@@ -45,6 +48,7 @@ pub use redirect::{CanonicalRedirect, CanonicalRedirectConfig, CanonicalUrl};
 pub use request_id::RequestId;
 pub(crate) use request_id::{request_id, send_id};
 pub use rewrite::{Rewrite, RewriteConfig, RewriteRule};
+pub use secret::Secret;
 pub use secure_headers::{SecureHeaders, SecureHeadersConfig};
 pub use trailing_slash::{Slash, TrailingSlash, TrailingSlashConfig};
 pub use unless::Unless;
@@ -89,7 +93,7 @@ pub trait Middleware<M = ()>: Send + Sync + Sized + 'static {
     where
         M: 'static,
     {
-        Step::Around(Arc::new(TypedMiddleware(self, PhantomData)))
+        Step::around(self)
     }
 }
 
@@ -142,6 +146,10 @@ pub enum Step {
 }
 
 impl Step {
+    /// As asynchronous middleware, whatever it could be instead.
+    pub(crate) fn around<M: 'static>(middleware: impl Middleware<M>) -> Self {
+        Self::Around(Arc::new(TypedMiddleware(middleware, PhantomData)))
+    }
     pub(crate) fn needs(&self, needs: &mut Needs) {
         if let Self::Around(middleware) = self {
             middleware.needs(needs);

@@ -1,6 +1,7 @@
 //! Middleware of all forms, and the ones that come with the framework.
 
 mod cors;
+mod csrf;
 mod secure_headers;
 mod unless;
 

@@ -15,7 +15,7 @@ use http::{Method, StatusCode};
 use seawall_core::ConfigError;
 use serde::Deserialize;
 
-use self::origins::Origins;
+pub(super) use self::origins::Origins;
 use super::answer::{headers_mut, vary};
 use super::{Middleware, Next, Step, before, seconds};
 use crate::context::Context;

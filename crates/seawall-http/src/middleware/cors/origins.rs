@@ -4,8 +4,8 @@ use seawall_core::ConfigError;
 
 /// A list of origins, checked.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Origins {
-    pub(super) any: bool,
+pub(in crate::middleware) struct Origins {
+    pub(in crate::middleware) any: bool,
     exact: Vec<Box<str>>,
     /// `https://` and `.example.com:8443`.
     below: Vec<(Box<str>, Box<str>)>,
@@ -14,7 +14,7 @@ pub(super) struct Origins {
 const ALLOWED: &str = "`*`, `null`, `scheme://host`, `scheme://host:port` or `scheme://*.host`, in lower case and without a path";
 
 impl Origins {
-    pub(super) fn new(field: &'static str, texts: &[String]) -> Result<Self, ConfigError> {
+    pub(in crate::middleware) fn new(field: &'static str, texts: &[String]) -> Result<Self, ConfigError> {
         let mut origins = Self::default();
         for text in texts {
             origins.add(text).ok_or_else(|| ConfigError::new(field, format!("{text:?}"), ALLOWED))?;
@@ -46,15 +46,15 @@ impl Origins {
         Some(())
     }
 
-    pub(super) fn has_null(&self) -> bool {
+    pub(in crate::middleware) fn has_null(&self) -> bool {
         self.exact.iter().any(|exact| **exact == *"null")
     }
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::middleware) fn is_empty(&self) -> bool {
         !self.any && self.exact.is_empty() && self.below.is_empty()
     }
 
     /// Whether the list names `origin`, or has a star for a domain above it, any number of labels below.
-    pub(super) fn name(&self, origin: &str) -> bool {
+    pub(in crate::middleware) fn name(&self, origin: &str) -> bool {
         self.exact.iter().any(|exact| **exact == *origin)
             || self.below.iter().any(|(scheme, parent)| {
                 let host = origin.strip_prefix(&**scheme).and_then(|rest| rest.strip_suffix(&**parent));
