@@ -6,6 +6,7 @@
 //! | [`Admission`] | who starts now, who waits, who is turned away? |
 //! | [`Limiter`] | how many at once does the service stand? |
 //! | [`RateLimit`], [`KeyedRateLimit`] | has this caller had its share for now? |
+//! | [`Breaker`], [`HostBreakers`] | is the other side worth calling? |
 //! | [`Backoff`] | how long until the next attempt? |
 //! | [`RetryBudget`] | may there be another attempt at all? |
 //!
@@ -17,6 +18,7 @@
 
 mod admit;
 mod backoff;
+mod breaker;
 mod budget;
 mod gate;
 mod limit;
@@ -28,6 +30,9 @@ pub use admit::{
     Admission, AdmissionConfig, AdmissionFacts, Decision, Meta, Next, Priority, Ticket, WorkPermit,
 };
 pub use backoff::{Backoff, BackoffConfig};
+pub use breaker::{
+    Attempt, Breaker, BreakerCause, BreakerConfig, BreakerEvent, BreakerState, BreakerWindow, HostBreakers,
+};
 pub use budget::{RetryBudget, RetryBudgetConfig};
 pub use gate::{Gate, Permit};
 pub use limit::{Algorithm, ConcurrencyLimit, LimitConfig, Limiter, Sample, Window};
