@@ -12,6 +12,7 @@ use std::task::Poll;
 use futures_util::FutureExt as _;
 use http::Method;
 use seawall_core::metrics::Registry;
+use seawall_tasks::Tasks;
 use tokio::time::sleep_until;
 
 use crate::app::{Background, Chain, LookUp, Router, Shared};
@@ -116,6 +117,10 @@ impl Service {
         }
     }
 
+    pub(crate) fn tasks(&self) -> &Tasks {
+        self.inner.shared.tasks()
+    }
+
     /// The registry that its metrics are in.
     pub fn metrics(&self) -> &Registry {
         self.inner.shared.registry()
@@ -163,6 +168,9 @@ impl Inner {
         Arc::new(Self { router, pre, shared, background: background.clone() })
     }
 
+    pub(crate) fn tasks(&self) -> &Tasks {
+        self.shared.tasks()
+    }
     pub(crate) fn registry(&self) -> &Registry {
         self.shared.registry()
     }

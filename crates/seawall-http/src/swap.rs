@@ -30,17 +30,15 @@ pub(crate) struct Slot {
 
 impl Swap {
     /// Serves `app` from now on: its routes, groups, middleware, state, error handlers and body limit. Requests that
-    /// are being answered end as they began. Metrics stay in the registry of the app before; the limits and timeouts
-    /// of connections stay as the server was started with.
+    /// are being answered end as they began. Metrics and tasks stay with those of the app before; the limits and
+    /// timeouts of connections stay as the server was started with.
     ///
     /// # Errors
     /// As [`App::build`], and if no service runs that was built from the app before; nothing changes then.
     pub fn swap(&self, app: App) -> Result<()> {
-        let registry =
-            self.0.lock().0.iter().find_map(Weak::upgrade).map(|slot| slot.load().registry().clone());
-        let registry =
-            registry.ok_or_else(|| Error::internal("no running service was built from this app"))?;
-        let service = app.registry(&registry).build()?;
+        let running = self.0.lock().0.iter().find_map(Weak::upgrade).map(|slot| slot.load());
+        let running = running.ok_or_else(|| Error::internal("no running service was built from this app"))?;
+        let service = app.registry(running.registry()).with_tasks(running.tasks()).build()?;
         // Under the lock, so that a worker that starts meanwhile is not left with the app before.
         for slot in self.0.lock().0.iter().filter_map(Weak::upgrade) {
             slot.inner.store(service.inner().replicate());

@@ -253,6 +253,13 @@ impl<F: Future> Future for Tracked<F> {
     }
 }
 
+/// With the default bounds.
+impl Default for Tasks {
+    fn default() -> Self {
+        Self::new(&TasksConfig::default()).expect("the default bounds are within their ranges")
+    }
+}
+
 impl fmt::Debug for Tasks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tasks").field("live", &self.live()).field("config", &self.0.config).finish()

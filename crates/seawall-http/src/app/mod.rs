@@ -24,6 +24,7 @@ use std::sync::Arc;
 
 use http::Method;
 use seawall_core::metrics::Registry;
+use seawall_tasks::Tasks;
 
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -235,6 +236,16 @@ impl App {
     /// The registry that the app's metrics are in.
     pub fn metrics(&self) -> Registry {
         self.shared.registry.clone()
+    }
+    /// Who starts and counts the tasks of [`Context::spawn`]; by default one with a bound of its own, see
+    /// [`App::tasks`].
+    pub fn with_tasks(mut self, tasks: &Tasks) -> Self {
+        self.shared.tasks = tasks.clone();
+        self
+    }
+    /// The tasks of [`Context::spawn`], to look at them, or to start others that the drain waits for.
+    pub fn tasks(&self) -> Tasks {
+        self.shared.tasks.clone()
     }
     /// Limits and timeouts of the server, in place of the defaults.
     pub fn config(self, config: ServerConfig) -> Self {

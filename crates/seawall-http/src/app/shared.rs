@@ -7,6 +7,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName};
 use seawall_core::Class;
 use seawall_core::metrics::Registry;
+use seawall_tasks::Tasks;
 
 use super::Names;
 use crate::context::{Context, Settings};
@@ -27,6 +28,7 @@ pub(crate) struct SharedParts {
     pub(super) translate: Vec<Arc<Translate>>,
     pub(super) on_error: Option<Arc<OnError>>,
     pub(super) registry: Registry,
+    pub(super) tasks: Tasks,
     pub(super) body_limit: usize,
     pub(super) names: Arc<Names>,
     pub(super) settings: Settings,
@@ -66,6 +68,10 @@ impl Shared {
 
     pub(crate) fn names(&self) -> &Names {
         &self.parts.names
+    }
+
+    pub(crate) fn tasks(&self) -> &Tasks {
+        &self.parts.tasks
     }
 
     pub(crate) fn registry(&self) -> &Registry {

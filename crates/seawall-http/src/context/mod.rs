@@ -10,6 +10,7 @@ mod deadline;
 mod input;
 mod routes;
 mod settings;
+mod tasks;
 mod trace;
 
 use std::any::Any;

@@ -153,7 +153,7 @@ impl Worker {
         while let Some(socket) = self.inbox.recv().await {
             self.take(&mut open, socket);
         }
-        let Self { listener, config, shutdown, .. } = self;
+        let Self { listener, config, shutdown, service, .. } = self;
         drop(listener);
         let late = async {
             tokio::select! {
@@ -161,9 +161,17 @@ impl Worker {
                 () = shutdown.reached(Phase::Cut) => {}
             }
         };
+        let ended = async {
+            all_ended(&mut open).await;
+            // What the requests left to be done is theirs too.
+            service.tasks().drained().await;
+        };
         tokio::select! {
-            () = all_ended(&mut open) => {}
-            () = late => {}
+            () = ended => {}
+            () = late => {
+                tracing::warn!(tasks = service.tasks().live(), "told to stop, and out of time; the rest is cut");
+                service.tasks().abort_all();
+            }
         }
         let cut = open.len();
         open.shutdown().await;

@@ -40,6 +40,7 @@ mod sources;
 mod sse;
 mod start;
 mod swap;
+mod tasks;
 #[cfg(feature = "garde")]
 mod validation;
 mod testing;
