@@ -1,11 +1,12 @@
 //! The `seawall` command: `load` measures any HTTP service, `demo` shows everything Seawall can do on its own one, `new`
-//! begins another.
+//! begins another, `routes` explains a route table.
 //!
 //! Each subcommand is a module; here is only which one runs, and how an error becomes text and an exit code.
 
 mod demo;
 mod load;
 mod new;
+mod routes;
 
 use std::process::ExitCode;
 
@@ -26,6 +27,8 @@ struct Cli {
 enum Command {
     /// Puts load on an HTTP service and measures it honestly
     Load(Box<load::LoadArgs>),
+    /// Says which route of a table each request finds, and why
+    Routes(routes::RoutesArgs),
     /// Starts a flash sale, finds its knee, sells it out, checks every order, and shows a report
     Demo(demo::DemoArgs),
     /// Writes a small service that builds, runs and has tests
@@ -38,6 +41,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Load(args) => load::run(&args),
+        Command::Routes(args) => routes::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::New(args) => new::run(&args),
         Command::ServeFlashsale(args) => demo::serve(args).map(|()| ExitCode::SUCCESS),

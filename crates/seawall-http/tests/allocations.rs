@@ -13,10 +13,11 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use http::StatusCode;
+use http::{Method, StatusCode};
 use seawall_http::middleware::{
     AccessLog, BodyLimit, Cors, CorsConfig, RequestId, SecureHeaders, SecureHeadersConfig,
 };
+use seawall_http::routing::RouteTable;
 use seawall_http::{
     App, Body, Context, Error, Next, Path, ProxyConfig, Result, RouteOptions as _, Service, State,
     TrustedProxies, after, before,
@@ -197,4 +198,40 @@ fn cancelled_costs_its_clone_and_a_list_of_waiters_when_it_is_polled() {
         Ok(StatusCode::NO_CONTENT)
     };
     check("c.cancelled, polled", App::new().get("/", poll), "/", EMPTY + 1);
+}
+
+/// However long the way: back from dead ends, decoding, through text around parameters.
+#[test]
+fn finding_a_route_costs_nothing() {
+    let mut table = RouteTable::new();
+    for number in 0..1_000 {
+        table.add(Some(Method::GET), &format!("/api/r{number}/:id/items/:item<int>")).unwrap();
+    }
+    for pattern in
+        ["/api/:a/:b/items/:c", "/api/v:version/:name.json", "/:a/:b/:c/:d/:e/:f/*rest", "/caf\u{e9}"]
+    {
+        table.add(None, pattern).unwrap();
+    }
+    table.prepare();
+    let segment = "x".repeat(200);
+    let long = format!("/{segment}%20/2/3/4/5/6/{}", "7/".repeat(500));
+    for path in [
+        "/api/r7/1/items/2",
+        "/api/r7/1/items/x",
+        "/api/v2/x%20y.json",
+        "/%63af%C3%A9",
+        "/%61pi/%72%31/7/items/%37",
+        &long,
+    ] {
+        let before = COUNT.get();
+        let found = table
+            .find(&Method::GET, path)
+            .map(|found| found.params().map(|(_, value)| value.len()).sum::<usize>());
+        let counted = COUNT.get() - before;
+        assert!(found.is_some(), "{path}");
+        assert_eq!(counted, 0, "{path}");
+    }
+    let before = COUNT.get();
+    assert!(table.find(&Method::GET, "/api/r7/1/nothing").is_none());
+    assert_eq!(COUNT.get() - before, 0, "a 404");
 }

@@ -7,7 +7,7 @@
 //! - [`File`], [`Sse`], [`websocket`], [`Renderer`]: answers that are more than a value.
 //! - [`middleware`]: before and after the handler; [`around`], [`before`], [`after`] for your own.
 //! - [`Server`] and [`ServerConfig`]: limits, timeouts, drain.
-//! - [`testing`]: requests without a network.
+//! - [`testing`]: requests without a network. [`routing`]: the router alone, for tools.
 //! - [`data`]: embedded SQL, cache, queue. [`guard`]: permits, rate limits, back-off. [`observe`]: metrics, signals,
 //!   health, on a listener of their own. [`tasks`]: what goroutines and channels are to a Go service. [`core`]: the words that all share.
 //!
@@ -26,7 +26,7 @@ pub use seawall_http::{
     App, Bind, Body, BodyWriter, BuildError, Context, Cookie, Endpoint, Error, Extract, ExtractOptional,
     Field, Form, Group, Handler, Header, Html, IntoError, IntoResponse, Invalid, Json, Middleware, Next,
     Path, Query, Redirect, Response, Result, RouteOptions, Server, ServerConfig, Service, ShutdownHandle,
-    State, Valid, Validate, WholeBody, after, around, before, extract, middleware, testing,
+    State, Valid, Validate, WholeBody, after, around, before, extract, middleware, routing, testing,
 };
 pub use seawall_http::{
     ClientHeader, CookieKeys, ProxyConfig, SameSite, SetCookie, TraceContext, TrustedProxies,

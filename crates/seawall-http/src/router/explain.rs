@@ -41,9 +41,9 @@ pub(super) fn won(candidates: &[Candidate<'_>], winner: &Candidate<'_>, method: 
         Some(next) => {
             let _ =
                 write!(text, "; it wins over {}: {}", next.written(), reason(winner.pattern, next.pattern));
-            let others = later.count();
-            if others > 0 {
-                let _ = write!(text, "; {others} more match the path and come later");
+            let behind: Vec<_> = later.filter(|later| !alike(later, next)).collect();
+            if !behind.is_empty() {
+                let _ = write!(text, "; behind them come {}", listed(&behind));
             }
         }
     }
@@ -52,17 +52,21 @@ pub(super) fn won(candidates: &[Candidate<'_>], winner: &Candidate<'_>, method: 
 
 /// Why there is no route for `method`, although patterns match.
 pub(super) fn other_methods(candidates: &[Candidate<'_>], method: &Method) -> String {
-    let mut known: Vec<_> = candidates.iter().take(LISTED).map(Candidate::written).collect();
-    if candidates.len() > LISTED {
-        known.push(format!("{} more", candidates.len() - LISTED));
-    }
-    let known = known.join(", ");
+    let known = listed(&candidates.iter().collect::<Vec<_>>());
     if *method == Method::OPTIONS {
         return format!(
             "no route names OPTIONS, so it is answered with the methods of those that match the path: {known}"
         );
     }
     format!("the path matches, but no route is for {method}: {known}")
+}
+
+fn listed(candidates: &[&Candidate<'_>]) -> String {
+    let mut texts: Vec<_> = candidates.iter().take(LISTED).map(|candidate| candidate.written()).collect();
+    if candidates.len() > LISTED {
+        texts.push(format!("{} more", candidates.len() - LISTED));
+    }
+    texts.join(", ")
 }
 
 /// Why nothing matches; `route` gives the first pattern that another path matches.

@@ -3,7 +3,10 @@
 //! Most segments are eight bytes or shorter and have no `%` in them. Then finding the end, knowing that nothing is
 //! encoded, and having something to compare and to hash is one load and a few instructions.
 
-use std::borrow::Cow;
+use std::ops::Deref;
+
+use percent_encoding::percent_decode;
+use smallvec::SmallVec;
 
 /// A segment of a raw path.
 #[derive(Debug, Clone, Copy)]
@@ -51,9 +54,9 @@ impl Piece {
     }
 
     /// What it says, decoded once.
-    pub(super) fn text<'p>(&self, path: &'p [u8]) -> Cow<'p, [u8]> {
+    pub(super) fn text<'p>(&self, path: &'p [u8]) -> Text<'p> {
         let raw = self.raw(path);
-        if self.encoded { percent_encoding::percent_decode(raw).into() } else { Cow::Borrowed(raw) }
+        if self.encoded { Text::Decoded(percent_decode(raw).collect()) } else { Text::Raw(raw) }
     }
 
     /// Where in the path the byte stands that is number `at` of the decoded text.
@@ -63,6 +66,27 @@ impl Piece {
         }
         let step = |place: usize| place + if hex_pair(path, place).is_some() { 3 } else { 1 };
         (0..at).fold(self.start, |place, _| step(place))
+    }
+}
+
+/// A decoded text. It is on the heap only if it was encoded and is longer than an honest segment.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it lives in one frame; a box would be the allocation that it saves"
+)]
+pub(super) enum Text<'p> {
+    Raw(&'p [u8]),
+    Decoded(SmallVec<[u8; 256]>),
+}
+
+impl Deref for Text<'_> {
+    type Target = [u8];
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Raw(text) => text,
+            Self::Decoded(text) => text,
+        }
     }
 }
 
@@ -158,10 +182,10 @@ mod tests {
         fn places_lead_back_from_decoded_to_raw(raw in "(a|%|%2[Ff]|%c3%a9|9){0,12}") {
             let path = format!("/{raw}");
             let piece = Piece::at(path.as_bytes(), 1);
-            let text = piece.text(path.as_bytes()).into_owned();
+            let text = piece.text(path.as_bytes()).to_vec();
             for at in 0..=text.len() {
                 let raw = &path.as_bytes()[piece.place(path.as_bytes(), at)..];
-                prop_assert_eq!(&*Cow::from(percent_encoding::percent_decode(raw)), &text[at..]);
+                prop_assert_eq!(&*percent_decode(raw).collect::<Vec<_>>(), &text[at..]);
             }
         }
 

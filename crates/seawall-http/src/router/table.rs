@@ -64,8 +64,6 @@ pub struct Resolution {
     pub params: Vec<(String, String)>,
     /// For 204 and 405, the methods that the path has.
     pub allow: Vec<String>,
-    /// Which patterns match the path, and why this is the answer.
-    pub why: String,
 }
 
 /// Why a route was not added.
@@ -147,7 +145,7 @@ impl RouteTable {
     }
 
     /// The route for a method and a raw path (as it was sent, without a query). Finding one allocates nothing, unless
-    /// it is a regular expression.
+    /// it is a regular expression, or a percent-encoded segment is longer than 256 bytes.
     #[inline]
     pub fn find<'p>(&self, method: &Method, path: &'p str) -> Option<Match<'_, 'p>> {
         match self.tree.find(method, path) {
@@ -161,8 +159,7 @@ impl RouteTable {
         Match { route, names: &self.names[self.named[route] as usize], path, params }
     }
 
-    /// Where a request ends, in full and with the reason. For people and tools; [`find`](RouteTable::find) is the
-    /// quick way.
+    /// Where a request ends, in full. For people and tools; [`find`](RouteTable::find) is the quick way.
     pub fn resolve(&self, method: &Method, path: &str) -> Resolution {
         let found = self.tree.find(method, path);
         let status = match found {
@@ -171,14 +168,12 @@ impl RouteTable {
             Found::Methods(_) => StatusCode::METHOD_NOT_ALLOWED,
             Found::Nothing => StatusCode::NOT_FOUND,
         };
-        let why = self.why(method, path, &found);
         let mut resolution = Resolution {
             status: status.as_u16(),
             route: None,
             number: None,
             params: Vec::new(),
             allow: Vec::new(),
-            why,
         };
         match found {
             Found::Route(route, params) => {
@@ -192,11 +187,14 @@ impl RouteTable {
         resolution
     }
 
-    fn why(&self, method: &Method, path: &str, found: &Found) -> String {
+    /// Why a request ends where [`resolve`](RouteTable::resolve) says, in words: which patterns match the path, and what
+    /// decides between them.
+    pub fn explain(&self, method: &Method, path: &str) -> String {
+        let found = self.tree.find(method, path);
         let candidates: Vec<_> =
             self.tree.candidates(path).into_iter().map(|at| self.candidate(at)).collect();
         match found {
-            Found::Route(route, _) => explain::won(&candidates, &self.candidate(*route), method),
+            Found::Route(route, _) => explain::won(&candidates, &self.candidate(route), method),
             Found::Methods(_) => explain::other_methods(&candidates, method),
             Found::Nothing => explain::nothing(path, |other| {
                 let first = self.tree.candidates(other).first().copied();

@@ -2,6 +2,7 @@
 //! [`against_naive`].
 
 mod against_naive;
+mod table;
 
 use http::Method;
 

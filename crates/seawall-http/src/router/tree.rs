@@ -140,8 +140,8 @@ impl Tree {
             .get_or_init(|| Both { routes: Packed::new(&self.routes), scopes: Packed::new(&self.scopes) })
     }
 
-    /// The route for a method and a raw path, which starts with `/`. Allocates only when the method does not fit, and
-    /// for regular expressions.
+    /// The route for a method and a raw path, which starts with `/`. Allocates only when the method does not fit, for
+    /// regular expressions, and for a percent-encoded segment of more than 256 bytes.
     #[inline]
     pub(crate) fn find(&self, method: &Method, path: &str) -> Found {
         let wanted = self.methods.id(method);
