@@ -91,7 +91,9 @@ impl Body for WireBody {
             ResponseBody::Mapped(mapped) => {
                 mapped.declared().map_or_else(SizeHint::default, SizeHint::with_exact)
             }
-            _ => SizeHint::default(),
+            ResponseBody::Events(_) => SizeHint::default(),
+            #[cfg(feature = "websocket")]
+            ResponseBody::Takeover(_) => SizeHint::with_exact(0),
         }
     }
 }

@@ -149,7 +149,9 @@ impl Response {
     pub fn bytes(&self) -> Option<&Bytes> {
         match &self.body {
             ResponseBody::Whole(bytes) => Some(bytes),
-            _ => None,
+            ResponseBody::Stream(_) | ResponseBody::Events(_) | ResponseBody::Mapped(_) => None,
+            #[cfg(feature = "websocket")]
+            ResponseBody::Takeover(_) => None,
         }
     }
     /// Puts another body in place; headers stay as they are.
@@ -172,7 +174,9 @@ impl Response {
             ResponseBody::Whole(bytes) => Some(bytes.len() as u64),
             ResponseBody::Stream(producer) => producer.declared(),
             ResponseBody::Mapped(mapped) => mapped.declared(),
-            _ => None,
+            ResponseBody::Events(_) => None,
+            #[cfg(feature = "websocket")]
+            ResponseBody::Takeover(_) => None,
         };
         if let Some(length) = length {
             self.headers.entry(header::CONTENT_LENGTH).or_insert_with(|| length.into());

@@ -198,6 +198,33 @@ fn uploads_arrive_with_a_length_and_without_one() {
     );
 }
 
+#[cfg(feature = "multipart")]
+#[test]
+fn a_form_arrives_with_its_file() {
+    use seawall_http::Multipart;
+    let parts = async |mut parts: Multipart| {
+        let mut lines = Vec::new();
+        while let Some(mut part) = parts.next_part().await? {
+            let (name, file) = (part.name().to_owned(), part.file_name().unwrap_or_default().to_owned());
+            let mut size = 0;
+            while let Some(chunk) = part.chunk().await? {
+                size += chunk.len();
+            }
+            lines.push(format!("{name} {file} {size}"));
+        }
+        Ok::<_, seawall_http::Error>(lines.join("\n"))
+    };
+    let config = seawall_http::ServerConfig { body_limit: 8 << 20, ..seawall_http::ServerConfig::default() };
+    let (files, server) = (Files::new(), Live::with(App::new().post("/", parts), config));
+    let upload = format!("file=@{};filename=größe.bin", files.out("large.bin"));
+    let url = server.url("/");
+    for version in ["--http1.1", "--http2-prior-knowledge"] {
+        let arguments =
+            ["--silent", "--show-error", version, "--form", "title=two words", "--form", &upload, &url];
+        assert_eq!(crate::run("curl", &arguments), "title  9\nfile größe.bin 3000000");
+    }
+}
+
 #[test]
 fn a_redirect_is_followed() {
     let files = Files::new();

@@ -32,7 +32,7 @@ where
 {
     Live::start(App::new().get("/", move |ws: WebSocketUpgrade| {
         let (config, serve) = (config.clone(), serve.clone());
-        async move { ws.config(&config)?.on_upgrade(move |socket| serve(socket)) }
+        async move { ws.config(&config)?.on_upgrade(serve) }
     }))
 }
 
@@ -83,7 +83,7 @@ fn close(code: u16, reason: &[u8]) -> Vec<u8> {
 fn next(stream: &mut TcpStream) -> String {
     let mut head = [0; 2];
     // A connection that was reset has ended as well.
-    if !stream.read_exact(&mut head).is_ok() {
+    if stream.read_exact(&mut head).is_err() {
         return "end".to_owned();
     }
     assert_eq!(head[0] & 0x70, 0, "reserved bits are zero");

@@ -1,0 +1,112 @@
+// Runs the part that the address names, and reports what came of it.
+'use strict';
+
+const query = new URLSearchParams(location.search);
+
+function report(value) {
+  // A plain text body needs no permission from the other origin.
+  return fetch(query.get('report'), { method: 'POST', mode: 'no-cors', body: JSON.stringify(value) });
+}
+
+const once = (target, name) => new Promise((resolve) => target.addEventListener(name, resolve, { once: true }));
+const socketUrl = (host) => `ws://${host}/socket`;
+
+async function open(protocols) {
+  const socket = new WebSocket(socketUrl(location.host), protocols);
+  socket.binaryType = 'arraybuffer';
+  await once(socket, 'open');
+  return socket;
+}
+
+async function closed(socket) {
+  const { code, reason, wasClean } = await once(socket, 'close');
+  return [code, reason, wasClean];
+}
+
+const parts = {
+  async page() {
+    const color = getComputedStyle(document.getElementById('styled')).color;
+    const again = await fetch('style.css');
+    await again.text();
+    const revalidated = await (await fetch('/revalidated')).text();
+    return { title: document.title, color, again: again.status, revalidated };
+  },
+
+  async socket() {
+    let socket = await open(['shop.v1', 'shop.v2']);
+    const { protocol, extensions } = socket;
+    socket.send('κόσμε 🦀');
+    const text = (await once(socket, 'message')).data;
+    socket.send(new Uint8Array(200000).fill(7));
+    const bytes = new Uint8Array((await once(socket, 'message')).data);
+    const binary = bytes.every((byte) => byte === 7) ? bytes.length : 'damaged';
+    const all = new Promise((resolve) => {
+      let many = 0;
+      socket.onmessage = ({ data }) => {
+        if (data !== `message ${many}`) resolve(`${data} as number ${many}`);
+        many += 1;
+        if (many === 500) resolve(many);
+      };
+    });
+    for (let number = 0; number < 500; number += 1) socket.send(`message ${number}`);
+    const many = await all;
+    socket.send('close me');
+    const serverClosed = await closed(socket);
+    socket = await open([]);
+    socket.close(4000, 'mine');
+    const clientClosed = await closed(socket);
+    return { protocol, extensions, text, binary, many, server_closed: serverClosed, client_closed: clientClosed };
+  },
+
+  events() {
+    return new Promise((resolve) => {
+      const source = new EventSource('/events');
+      const seen = [];
+      const note = ({ type, lastEventId, data }) => {
+        seen.push([type, lastEventId, data]);
+        if (seen.length === 7) {
+          source.close();
+          resolve(seen);
+        }
+      };
+      source.addEventListener('message', note);
+      source.addEventListener('even', note);
+    });
+  },
+
+  async upload() {
+    const bytes = Uint8Array.from({ length: 300000 }, (_, at) => at % 250);
+    const form = new FormData();
+    form.append('title', 'zwei Wörter');
+    form.append('file', new File([bytes], 'größe 1.bin'));
+    return (await fetch('/upload', { method: 'POST', body: form })).text();
+  },
+
+  async origin() {
+    const knock = (host) => new Promise((resolve) => {
+      const socket = new WebSocket(socketUrl(host));
+      socket.onopen = () => resolve('open');
+      socket.onerror = () => resolve('refused');
+    });
+    // The same server under another name is another origin.
+    const other = `localhost:${location.port}`;
+    return { own: await knock(location.host), other: await knock(other) };
+  },
+
+  async drain() {
+    const socket = await open([]);
+    const source = new EventSource('/endless');
+    await once(source, 'message');
+    const events = once(source, 'error').then(() => {
+      source.close(); // or it would come back, to nobody
+      return 'ended';
+    });
+    const socketClosed = closed(socket);
+    await report('open');
+    return { socket: await socketClosed, events: await events };
+  },
+};
+
+addEventListener('load', () => {
+  parts[query.get('part')]().catch((error) => `failed: ${error}`).then(report).then(() => console.log('the end of the page'));
+});
