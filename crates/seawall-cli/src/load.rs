@@ -3,6 +3,7 @@
 //! Here are the arguments, the signals and the exit codes; the measuring is seawall-load's.
 
 mod args;
+mod live;
 mod output;
 mod progress;
 mod prometheus;
@@ -118,12 +119,19 @@ pub(crate) fn run(args: &LoadArgs) -> Result<ExitCode> {
         None => {}
     }
     let config = config(args)?;
-    measure(&args.output, &config.interrupt, || Load::new(&config), |load, observer| load.run(observer))
+    measure(
+        &args.output,
+        &config.url,
+        &config.interrupt,
+        || Load::new(&config),
+        |load, observer| load.run(observer),
+    )
 }
 
 /// Checks what is to be run with `prepare`, runs it, and puts the report out. Wrong values end with [`USAGE`].
 fn measure<T>(
     output: &OutputArgs,
+    url: &str,
     interrupt: &Arc<AtomicBool>,
     prepare: impl FnOnce() -> Result<T, ConfigError>,
     run: impl FnOnce(T, &mut dyn FnMut(&Tick)) -> Result<Report, LoadError>,
@@ -133,7 +141,7 @@ fn measure<T>(
         Ok(prepared) => prepared,
         Err(error) => return Ok(usage(&error)),
     };
-    let mut output = output.open()?;
+    let mut output = output.open(url)?;
     stop_on_signals(interrupt)?;
     let report = run(prepared, &mut |tick| output.tick(tick));
     output.end_progress();

@@ -95,6 +95,55 @@ fn a_file_that_cannot_be_written_is_named_before_the_run() {
     assert!(text(&output.stderr).contains("cannot write /nowhere/x"), "{}", text(&output.stderr));
 }
 
+/// Runs under a pseudo-terminal, and answers what a terminal is asked: where its cursor is.
+fn on_a_terminal(arguments: &str) -> String {
+    let command = format!("stty rows 30 cols 100; {} load {arguments}", env!("CARGO_BIN_EXE_seawall"));
+    let mut child = Command::new("script")
+        .args(["-qec", &command, "/dev/null"])
+        .env("TERM", "xterm")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut keys, mut screen) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let (mut shown, mut piece, mut asked) = (Vec::new(), [0; 4096], 0);
+    while let Ok(count @ 1..) = screen.read(&mut piece) {
+        shown.extend_from_slice(&piece[..count]);
+        let asks = shown.windows(4).filter(|four| four == b"\x1b[6n").count();
+        for _ in asked..asks {
+            let _ = std::io::Write::write_all(&mut keys, b"\x1b[1;1R");
+        }
+        asked = asks;
+    }
+    child.wait().unwrap();
+    letters(&text(&shown))
+}
+
+/// What is shown without the terminal's commands and without spaces, over which it jumps with commands.
+fn letters(shown: &str) -> String {
+    let mut letters = String::new();
+    let mut rest = shown.chars();
+    while let Some(letter) = rest.next() {
+        if letter == '\u{1b}' {
+            let _ = rest.by_ref().skip(1).find(|c| c.is_ascii_alphabetic());
+        } else if !letter.is_whitespace() {
+            letters.push(letter);
+        }
+    }
+    letters
+}
+
+#[test]
+fn a_terminal_gets_a_live_view_and_then_the_report() {
+    let url = serve(OK);
+    let shown = on_a_terminal(&format!("{url} -R 50 -d 2s --warmup 0s"));
+    assert!(shown.contains("req/sof50due") && shown.contains("(bars)"), "{shown}");
+    assert!(shown.contains("verdict"), "{shown}");
+    assert!(!shown.contains("measure1/2s"), "no plain lines: {shown}");
+    let plain = on_a_terminal(&format!("{url} -R 50 -d 2s --warmup 0s --no-tui"));
+    assert!(plain.contains("measure1/2s") && !plain.contains("(bars)"), "{plain}");
+}
+
 #[test]
 fn wrong_objectives_are_refused() {
     check_refused(&["http://h/", "--slo", "p99<50"], "`load.slo` is `p99<50`, but must be a list such as");

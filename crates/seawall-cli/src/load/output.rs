@@ -33,6 +33,9 @@ pub(super) struct OutputArgs {
     /// Also write one line of JSON per second, while it runs (NDJSON)
     #[arg(long, value_name = "FILE")]
     timeseries: Option<PathBuf>,
+    /// On a terminal, show plain lines instead of the live view
+    #[arg(long)]
+    no_tui: bool,
     /// Also write the result as Prometheus text, for the textfile collector or a push
     #[arg(long, value_name = "FILE")]
     prom: Option<PathBuf>,
@@ -46,14 +49,14 @@ impl OutputArgs {
     }
 
     /// Opens what is written while the run goes on: a file that cannot be is known before it begins.
-    pub(super) fn open(&self) -> Result<Output<'_>> {
+    pub(super) fn open(&self, title: &str) -> Result<Output<'_>> {
         let series = self
             .timeseries
             .as_deref()
             .map(|path| File::create(path).map(BufWriter::new).with_context(|| cannot_write(path)));
         Ok(Output {
             args: self,
-            progress: Some(Progress::new()),
+            progress: Some(Progress::new(title, self.no_tui)),
             series: series.transpose()?,
             rows: 0,
             failed: None,

@@ -78,5 +78,11 @@ pub(super) fn run(args: &ReplayArgs) -> Result<ExitCode> {
     if let Err(error) = recording.put_into(&mut config, args.speed) {
         return Ok(usage(&error));
     }
-    measure(&args.output, &config.interrupt, || Load::new(&config), |load, observer| load.run(observer))
+    measure(
+        &args.output,
+        &config.url,
+        &config.interrupt,
+        || Load::new(&config),
+        |load, observer| load.run(observer),
+    )
 }

@@ -89,6 +89,7 @@ pub(super) fn run(args: &ScenarioArgs) -> Result<ExitCode> {
     }
     measure(
         &args.output,
+        &config.url,
         &config.interrupt,
         || scenario,
         |scenario, observer| {
