@@ -5,7 +5,7 @@
 //! | [`Gate`] | is there room for one more at this moment? |
 //! | [`Admission`] | who starts now, who waits, who is turned away? |
 //! | [`Limiter`] | how many at once does the service stand? |
-//! | [`RateLimit`], [`KeyedRateLimit`] | has this caller had its share for now? |
+//! | [`RateLimit`], [`KeyedRateLimit`], [`KeyedQuotas`], [`SlidingWindow`], [`Pacer`] | has this caller had its share for now? |
 //! | [`Breaker`], [`HostBreakers`] | is the other side worth calling? |
 //! | [`Backoff`] | how long until the next attempt? |
 //! | [`RetryBudget`] | may there be another attempt at all? |
@@ -36,5 +36,8 @@ pub use breaker::{
 pub use budget::{RetryBudget, RetryBudgetConfig};
 pub use gate::{Gate, Permit};
 pub use limit::{Algorithm, ConcurrencyLimit, LimitConfig, Limiter, Sample, Window};
-pub use rate::{KeyedRateLimit, KeyedRateLimitConfig, RateLimit, RateLimitConfig};
+pub use rate::{
+    Enforcement, KeyedQuotas, KeyedRateLimit, KeyedRateLimitConfig, Pacer, PacerConfig, RateLeft, RateLimit,
+    RateLimitConfig, RateStore, SlidingMode, SlidingWindow, SlidingWindowConfig,
+};
 pub use rejected::Rejected;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::store::RateLeft;
 use crate::Rejected;
 
 /// 100 days: far above any sensible burst, far below what 64 bits of nanoseconds hold (584 years).
@@ -24,11 +25,22 @@ impl Quota {
         if cost > burst {
             return Err(Rejected::TooCostly { cost, burst });
         }
-        let most_owed = interval_nanos * u64::from(burst);
-        let owed = tat.saturating_sub(now) + interval_nanos * u64::from(cost);
+        // Saturating, since a pair read during a change may be above the longest span.
+        let most_owed = interval_nanos.saturating_mul(burst.into());
+        let owed = tat.saturating_sub(now).saturating_add(interval_nanos.saturating_mul(cost.into()));
         if owed > most_owed {
             return Err(Rejected::RateLimited { retry_after: Duration::from_nanos(owed - most_owed) });
         }
-        Ok(now + owed)
+        Ok(now.saturating_add(owed))
+    }
+
+    /// What is left at `now`, given the arrival time.
+    pub(super) fn left(&self, tat: u64, now: u64) -> RateLeft {
+        let Self { interval_nanos, burst } = *self;
+        let owed = tat.saturating_sub(now);
+        let most_owed = interval_nanos.saturating_mul(burst.into());
+        let remaining = most_owed.saturating_sub(owed) / interval_nanos;
+        let remaining = u32::try_from(remaining).unwrap_or(u32::MAX).min(burst);
+        RateLeft { burst, remaining, full_in: Duration::from_nanos(owed) }
     }
 }

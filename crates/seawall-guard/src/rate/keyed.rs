@@ -13,10 +13,10 @@
 use std::hash::{BuildHasher, Hash};
 use std::time::Instant;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use seawall_core::ConfigError;
 
-use super::{RateLimitConfig, direct::nanos_between, gcra::Quota};
+use super::{RateLimitConfig, direct::nanos_between, gcra::Quota, store::RateLeft};
 use crate::Rejected;
 
 /// Eight slots and a lock are 136 bytes: two or three cache lines, read in a row.
@@ -42,7 +42,7 @@ impl Default for KeyedRateLimitConfig {
 /// one set and crowd each other (never anybody's limit upward).
 #[derive(Debug)]
 pub struct KeyedRateLimit<S> {
-    quota: Quota,
+    quota: RwLock<Quota>,
     start: Instant,
     sets: Box<[Mutex<[Slot; WAYS]>]>,
     hasher: S,
@@ -70,7 +70,34 @@ impl<S: BuildHasher> KeyedRateLimit<S> {
         let sets = max_keys.next_power_of_two() as usize / WAYS;
         let empty = [Slot { key: 0, tat: 0 }; WAYS];
         let sets = (0..sets).map(|_| Mutex::new(empty)).collect();
-        Ok(Self { quota, start, sets, hasher })
+        Ok(Self { quota: RwLock::new(quota), start, sets, hasher })
+    }
+
+    /// Changes what each key may have while it works. Debts stay as times: who had to wait a second still has to, at
+    /// most until the new burst is owed and no more.
+    ///
+    /// # Errors
+    /// If a field is outside its range; nothing changes then.
+    pub fn reconfigure(&self, each: &RateLimitConfig) -> Result<(), ConfigError> {
+        let quota = each.checked()?;
+        *self.quota.write() = quota;
+        Ok(())
+    }
+
+    /// As [`try_take`](Self::try_take), and says what is left.
+    ///
+    /// # Errors
+    /// As [`RateLimit::try_take`](crate::RateLimit::try_take).
+    pub fn take_and_tell<K: Hash + ?Sized>(
+        &self,
+        key: &K,
+        cost: u32,
+        now: Instant,
+    ) -> Result<RateLeft, Rejected> {
+        let now = nanos_between(self.start, now);
+        let quota = *self.quota.read();
+        let tat = self.take(quota, key, cost, now)?;
+        Ok(quota.left(tat, now))
     }
 
     /// Takes `cost` units from what `key` may have, all or none. Locks one set for a few nanoseconds; allocates
@@ -80,15 +107,21 @@ impl<S: BuildHasher> KeyedRateLimit<S> {
     /// As [`RateLimit::try_take`](crate::RateLimit::try_take).
     pub fn try_take<K: Hash + ?Sized>(&self, key: &K, cost: u32, now: Instant) -> Result<(), Rejected> {
         let now = nanos_between(self.start, now);
+        let quota = *self.quota.read();
+        self.take(quota, key, cost, now).map(drop)
+    }
+
+    /// The new arrival time of the key.
+    fn take<K: Hash + ?Sized>(&self, quota: Quota, key: &K, cost: u32, now: u64) -> Result<u64, Rejected> {
         let key = self.hasher.hash_one(key);
         // The number of sets is a power of two: the low bits choose one.
         let set = &self.sets[key as usize & (self.sets.len() - 1)];
         let mut slots = set.lock();
         let slot = choose(&mut slots, key);
-        let next = self.quota.take(slot.tat, cost, now)?;
+        let next = quota.take(slot.tat, cost, now)?;
         // Written only when something was taken: refusing a stranger evicts nobody.
         *slot = Slot { key, tat: next };
-        Ok(())
+        Ok(next)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Rate limits: so many requests per second, with so much burst, exactly.
 //!
-//! Both limiters use the generic cell rate algorithm (GCRA): one number, the theoretical arrival time, says all there
+//! [`RateLimit`] and its like use the generic cell rate algorithm (GCRA): one number, the theoretical arrival time, says all there
 //! is to know about the past. In any span of time `d` they let through a cost of at most `burst + d / interval`, and
 //! they refuse only what would break that: no window edges, and no drift, because time is whole nanoseconds.
 //! A refused request costs nothing: hammering does not push the next chance away.
@@ -8,6 +8,10 @@
 mod direct;
 mod gcra;
 mod keyed;
+mod pace;
+mod quotas;
+mod sliding;
+mod store;
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -16,6 +20,10 @@ use seawall_core::ConfigError;
 
 pub use direct::RateLimit;
 pub use keyed::{KeyedRateLimit, KeyedRateLimitConfig};
+pub use pace::{Pacer, PacerConfig};
+pub use quotas::KeyedQuotas;
+pub use sliding::{SlidingMode, SlidingWindow, SlidingWindowConfig};
+pub use store::{Enforcement, RateLeft, RateStore};
 
 /// How much one caller may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

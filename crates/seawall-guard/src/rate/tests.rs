@@ -1,5 +1,7 @@
 //! Both limiters against a naive oracle that keeps a log of everything it ever let through.
 
+mod windows;
+
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::time::Instant;
