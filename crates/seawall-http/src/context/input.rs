@@ -141,33 +141,52 @@ impl Context {
         Bind::read(self).await.map(|Bind(value)| value)
     }
 
-    /// The whole body. It stays readable, so that a middleware may peek, or run the rest of the chain again.
+    /// The whole body. It stays readable, for whoever comes later and however often: a middleware may look at it and
+    /// run the rest of the chain, which then reads, binds or streams it as if nobody had. It is judged by the limit of
+    /// its first reader.
     ///
     /// # Errors
-    /// 413 over the limit; 400 if the client broke it off; 500 if it is being streamed already.
+    /// 413 over the limit and 400 if the client broke it off, both for every later reader too; 500 if it is being
+    /// streamed already.
     ///
     /// # Cancel safety
     /// Not safe: a body whose reading was cancelled is gone.
     pub async fn body(&self) -> Result<Bytes> {
-        let body = match std::mem::replace(&mut *self.0.body.lock(), BodyState::Taken) {
+        let limit = self.body_limit();
+        // A statement of its own: a lock that a `match` looks at is held to the end of the `match`.
+        let state = std::mem::replace(&mut *self.0.body.lock(), BodyState::Taken);
+        let body = match state {
             BodyState::Whole(bytes) => Body::whole(bytes),
-            BodyState::Unread(body) => body.limited(self.body_limit()),
+            BodyState::Unread(body) => body.limited(limit),
             BodyState::Taken => return Err(already_read()),
+            BodyState::Refused { over } => {
+                *self.0.body.lock() = BodyState::Refused { over };
+                return Err(refused(over));
+            }
         };
-        let bytes = body.collect().await?;
-        *self.0.body.lock() = BodyState::Whole(bytes.clone());
-        Ok(bytes)
+        let read = body.collect().await;
+        *self.0.body.lock() = match &read {
+            Ok(bytes) => BodyState::Whole(bytes.clone()),
+            Err(error) => {
+                let too_large = error.status() == refused(Some(limit)).status();
+                BodyState::Refused { over: too_large.then_some(limit) }
+            }
+        };
+        read
     }
 
-    /// The body as a stream. The first reader takes it, unless somebody has read all of it before.
+    /// The body as a stream. The first reader takes it and nobody has it afterwards, because what was streamed is kept
+    /// nowhere; unless somebody has read all of it before, by [`Context::body`]: then there are as many streams as are
+    /// asked for. Whoever wants to share a body therefore reads it whole, within its limit.
     ///
     /// # Errors
-    /// 500 if it is being streamed already.
+    /// 500 if it is being streamed already; 413 and 400 if somebody could not read all of it.
     pub fn stream_body(&self) -> Result<Body> {
         let mut state = self.0.body.lock();
         match &*state {
             BodyState::Whole(bytes) => return Ok(Body::whole(bytes.clone())),
             BodyState::Taken => return Err(already_read()),
+            BodyState::Refused { over } => return Err(refused(*over)),
             BodyState::Unread(_) => {}
         }
         let BodyState::Unread(body) = std::mem::replace(&mut *state, BodyState::Taken) else {
@@ -190,7 +209,7 @@ impl Context {
         match &*self.0.body.lock() {
             BodyState::Unread(body) => body.is_empty(),
             BodyState::Whole(bytes) => bytes.is_empty(),
-            BodyState::Taken => false,
+            BodyState::Taken | BodyState::Refused { .. } => false,
         }
     }
 
@@ -223,6 +242,14 @@ fn parsed<T: FromStr<Err: fmt::Display>>(pair: &Pair<'_>, field: String) -> Resu
     match std::str::from_utf8(&pair.value) {
         Ok(text) => text.parse().map_err(|e| refuse(unparsed::<T>(pair.source, text, &e))),
         Err(_) => Err(refuse("is not UTF-8".to_owned())),
+    }
+}
+
+/// What the first reader was told.
+fn refused(over: Option<usize>) -> Error {
+    match over {
+        Some(limit) => Error::too_large(limit),
+        None => Error::bad_request("the body ended before its end"),
     }
 }
 

@@ -90,3 +90,63 @@ fn a_stream_is_read_once() {
         r#"{"message":"Internal Server Error"}"#,
     );
 }
+
+/// Reads a stream to its end.
+async fn streamed(c: &Context) -> Result<usize> {
+    let mut body = c.stream_body()?;
+    let mut sum = 0;
+    while let Some(piece) = body.next().await {
+        sum += piece?.len();
+    }
+    Ok(sum)
+}
+
+#[test]
+fn what_was_read_whole_can_be_streamed_bound_and_read_as_often_as_one_likes() {
+    let all = async |c: Context| -> Result<String> {
+        let whole = c.body().await?.len();
+        let (first, second) = (streamed(&c).await?, streamed(&c).await?);
+        let bound: Vec<u8> = c.bind().await?;
+        Ok(format!("{whole} {first} {second} {bound:?} {}", c.body().await?.len()))
+    };
+    check(App::new().post("/", all), "POST / [1,2]", 200, "5 5 5 [1, 2] 5");
+}
+#[test]
+fn a_whole_body_is_judged_by_the_limit_of_its_first_reader() {
+    let peek = async |c: Context, next: Next| -> Result<Response> {
+        c.body().await?;
+        next.run(c).await
+    };
+    check(App::new().post("/", len.with(BodyLimit::new(1))).with(peek), "POST / 12345", 200, "5");
+}
+#[test]
+fn nobody_has_what_was_streamed() {
+    let both = async |c: Context| -> Result<String> {
+        let sum = streamed(&c).await?;
+        let (whole, again) = (c.body().await.is_err(), c.stream_body().is_err());
+        Ok(format!("{sum} {whole} {again}"))
+    };
+    check(App::new().post("/", both), "POST / 12345", 200, "5 true true");
+}
+#[test]
+fn a_413_stays_one_for_every_later_reader() {
+    let ask = async |c: Context| -> Result<String> {
+        let first = c.body().await.unwrap_err().status();
+        let stream = c.stream_body().unwrap_err().status();
+        let bound = c.bind::<u8>().await.unwrap_err().status();
+        Ok(format!("{first} {stream} {bound}"))
+    };
+    let four = BodyLimit::new(4);
+    let too_large = "413 Payload Too Large";
+    check(App::new().post("/", ask.with(four)), "POST / 12345", 200, &[too_large; 3].join(" "));
+    let forgiving = async |c: Context, next: Next| -> Result<Response> {
+        let _ = c.body().await;
+        next.run(c).await
+    };
+    check(
+        App::new().post("/", len.with(forgiving).with(four)).with(four),
+        "POST / 12345",
+        413,
+        r#"{"message":"the body is larger than 4 bytes"}"#,
+    );
+}
