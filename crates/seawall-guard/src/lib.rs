@@ -8,6 +8,9 @@
 //! | [`RateLimit`], [`KeyedRateLimit`], [`KeyedQuotas`], [`SlidingWindow`], [`Pacer`] | has this caller had its share for now? |
 //! | [`Breaker`], [`HostBreakers`] | is the other side worth calling? |
 //! | [`Backoff`] | how long until the next attempt? |
+//! | [`RetryPolicy`], [`Hedge`] | again, when, and is that safe? |
+//! | [`Throttle`] | should we hold back by ourselves? |
+//! | [`Pressure`] | is the machine at its end? |
 //! | [`RetryBudget`] | may there be another attempt at all? |
 //!
 //! Nothing here waits, reads a clock, draws a random number or does I/O: time and randomness are arguments, so every
@@ -20,11 +23,15 @@ mod admit;
 mod backoff;
 mod breaker;
 mod budget;
+mod deadline;
 mod gate;
 mod limit;
+mod pressure;
 mod rate;
 mod rejected;
+mod retry;
 mod sync;
+mod throttle;
 
 pub use admit::{
     Admission, AdmissionConfig, AdmissionFacts, Decision, Meta, Next, Priority, Ticket, WorkPermit,
@@ -34,10 +41,17 @@ pub use breaker::{
     Attempt, Breaker, BreakerCause, BreakerConfig, BreakerEvent, BreakerState, BreakerWindow, HostBreakers,
 };
 pub use budget::{RetryBudget, RetryBudgetConfig};
+pub use deadline::{attempt_timeout, deadline_from_wire, deadline_to_wire};
 pub use gate::{Gate, Permit};
 pub use limit::{Algorithm, ConcurrencyLimit, LimitConfig, Limiter, Sample, Window};
+pub use pressure::{Pressure, PressureConfig, Readings};
 pub use rate::{
     Enforcement, KeyedQuotas, KeyedRateLimit, KeyedRateLimitConfig, Pacer, PacerConfig, RateLeft, RateLimit,
     RateLimitConfig, RateStore, SlidingMode, SlidingWindow, SlidingWindowConfig,
 };
 pub use rejected::Rejected;
+pub use retry::{
+    ConcurrentRetries, ConcurrentRetriesConfig, Failure, GiveUp, Hedge, HedgeConfig, Jitter, Repeatable,
+    RetryAfter, RetryConfig, RetryDecision, RetryPermit, RetryPolicy, parse_retry_after,
+};
+pub use throttle::{Throttle, ThrottleConfig};

@@ -1,7 +1,7 @@
 //! Concurrency limits: how many requests may be worked on at once, found out from how long they take.
 //!
 //! A [`Limiter`] gathers samples into [`Window`]s and hands each finished window to a [`ConcurrencyLimit`], the law
-//! that moves the number. Around whatever law there is lies the Little cap, always: see [`little`](self::little).
+//! that moves the number. Around whatever law there is lies the Little cap, always: see [`little`].
 //! A sample costs a few additions and allocates nothing. A limiter belongs to one owner; sharing is the business of
 //! [`Admission`](crate::Admission), which has one behind its lock.
 //!
