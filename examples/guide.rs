@@ -12,4 +12,13 @@ macro_rules! chapters {
 chapters! {
     first_service "first-service.md"
     routing "routing.md"
+    binding "binding.md"
+    errors "errors.md"
+    testing "testing.md"
+    files "files.md"
+    websocket_and_sse "websocket-and-sse.md"
+    tasks "tasks.md"
+    openapi "openapi.md"
+    coming_from_echo "coming-from-echo.md"
+    coming_from_axum "coming-from-axum.md"
 }

@@ -16,20 +16,22 @@
 pub use seawall_core as core;
 pub use seawall_data as data;
 pub use seawall_guard as guard;
+#[cfg(feature = "cookies")]
+pub use seawall_http::CookieKeys;
 #[cfg(feature = "minijinja")]
 pub use seawall_http::MiniJinja;
 #[cfg(feature = "xml")]
 pub use seawall_http::Xml;
+#[cfg(feature = "openapi")]
+pub use seawall_http::openapi;
 #[cfg(feature = "websocket")]
 pub use seawall_http::websocket;
 pub use seawall_http::{
-    App, Bind, Body, BodyWriter, BuildError, Context, Cookie, Endpoint, Error, Extract, ExtractOptional,
-    Field, Form, Group, Handler, Header, Html, IntoError, IntoResponse, Invalid, Json, Middleware, Next,
-    Path, Query, Redirect, Response, Result, RouteOptions, Server, ServerConfig, Service, ShutdownHandle,
-    State, Valid, Validate, WholeBody, after, around, before, extract, middleware, routing, testing,
-};
-pub use seawall_http::{
-    ClientHeader, CookieKeys, ProxyConfig, SameSite, SetCookie, TraceContext, TrustedProxies,
+    App, Bind, Body, BodyWriter, BuildError, ClientHeader, Context, Cookie, Endpoint, Error, Extract,
+    ExtractOptional, Field, Form, Group, Handler, Header, Html, IntoError, IntoResponse, Invalid, Json,
+    Middleware, Next, Path, ProxyConfig, Query, Redirect, Response, Result, RouteInfo, RouteOptions, Routes,
+    SameSite, Server, ServerConfig, Service, SetCookie, ShutdownHandle, State, Swap, TraceContext,
+    TrustedProxies, Valid, Validate, WholeBody, after, around, before, extract, middleware, routing, testing,
 };
 pub use seawall_http::{Event, File, NotSent, Pretty, Renderer, Sse, SseSender, TemplateData};
 #[cfg(feature = "multipart")]
