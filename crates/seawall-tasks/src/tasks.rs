@@ -155,7 +155,6 @@ impl Tasks {
 
 /// A task that was started; await it for its result. Dropping it lets the task go on.
 #[derive(Debug)]
-#[must_use = "drop it on purpose (`let _ = ..`) if nobody waits for the result"]
 pub struct Task<T>(JoinHandle<T>);
 
 impl<T> Task<T> {
