@@ -7,6 +7,7 @@ use super::{Finding, Tree};
 
 const UNSAFE_LIST: &str = "docs/UNSAFE.md";
 const METRIC_LIST: &str = "docs/METRICS.md";
+const FEATURE_LIST: &str = "docs/FEATURES.md";
 
 /// A metric's name begins with one of these.
 const METRIC_PREFIXES: [&str; 4] = ["seawall_", "http_server_", "process_", "flashsale_"];
@@ -62,6 +63,43 @@ pub(super) fn readme(tree: &Tree) -> Vec<Finding> {
         findings.push(Finding::new("README.zh-CN.md", 1, "the Rust examples differ from README.md's"));
     }
     findings
+}
+
+/// Every test that docs/FEATURES.md links to is there; and so is every chapter of the guide, in its table of contents
+/// and among the doctests.
+pub(super) fn features(tree: &Tree) -> Vec<Finding> {
+    let links = tree.document(FEATURE_LIST).unwrap_or_default().lines().enumerate().flat_map(|(at, line)| {
+        let links = line.split("[`").skip(1).filter_map(|link| link.split_once("`](../"));
+        links.filter_map(move |(name, rest)| Some((at + 1, name, rest.split(')').next()?)))
+    });
+    let missing = links.filter(|(_, name, path)| {
+        let source = tree.sources.iter().find(|source| source.path == *path);
+        let head = format!("fn {name}(");
+        !source.is_some_and(|source| source.lines.iter().any(|line| line.code.contains(&head)))
+    });
+    let missing = missing
+        .map(|(line, name, path)| Finding::new(FEATURE_LIST, line, format!("no test `{name}` in {path}")));
+    missing.chain(chapters(tree)).collect()
+}
+
+fn chapters(tree: &Tree) -> impl Iterator<Item = Finding> {
+    let contents = tree.document("guide/src/SUMMARY.md").unwrap_or_default();
+    let doctests = tree.sources.iter().find(|source| source.path == "examples/guide.rs");
+    let is_tested = move |name: &str| {
+        doctests.is_some_and(|source| {
+            source.lines.iter().any(|line| line.strings.iter().any(|text| text == name))
+        })
+    };
+    let pages = tree
+        .documents
+        .iter()
+        .filter_map(|(path, _)| path.strip_prefix("guide/src/").map(|name| (path, name)));
+    pages.filter(|(_, name)| *name != "SUMMARY.md").filter_map(move |(path, name)| {
+        let listed = contents.contains(&format!("]({name})"));
+        (!listed || !is_tested(name)).then(|| {
+            Finding::new(path, 1, "list the chapter in guide/src/SUMMARY.md and in examples/guide.rs")
+        })
+    })
 }
 
 /// Compares what was found (name, with the place of one) with the rows of a list.

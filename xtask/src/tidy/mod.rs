@@ -56,7 +56,7 @@ struct Source {
 /// A rule's name and the rule.
 type Rule = (&'static str, fn(&Tree) -> Vec<Finding>);
 
-const RULES: [Rule; 9] = [
+const RULES: [Rule; 10] = [
     ("dependency edges", manifests::edges),
     ("manifest settings", manifests::settings),
     ("lengths", lengths::lengths),
@@ -66,6 +66,7 @@ const RULES: [Rule; 9] = [
     ("unsafe code", listed::unsafe_code),
     ("metrics", listed::metrics),
     ("README", listed::readme),
+    ("features", listed::features),
 ];
 
 /// Everything that breaks a rule, rule by rule.

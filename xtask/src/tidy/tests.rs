@@ -276,6 +276,21 @@ fn a_readme_that_nobody_compiles_is_found() {
     check(listed::readme, &files, &expected);
 }
 
+#[test]
+fn a_feature_without_its_test_is_found_and_so_is_a_chapter_that_nobody_compiles() {
+    let features = "| a | yes: [`it_works`](../crates/a/tests/it.rs) |\n| b | yes: [`gone`](../crates/a/tests/it.rs) |\n";
+    let files = [
+        ("crates/a/tests/it.rs", "fn it_works() {}\nfn gone_too() {}\n"),
+        ("docs/FEATURES.md", features),
+        ("examples/guide.rs", "chapters! { one \"one.md\" }\n"),
+        ("guide/src/SUMMARY.md", "- [One](one.md)\n- [Two](two.md)\n"),
+        ("guide/src/one.md", "# One\n"),
+        ("guide/src/two.md", "# Two\n"),
+    ];
+    let expected = [("docs/FEATURES.md:2", "no test `gone`"), ("guide/src/two.md:1", "list the chapter")];
+    check(listed::features, &files, &expected);
+}
+
 // === the scanner ===
 
 /// Scans one line and checks what is left as code.
