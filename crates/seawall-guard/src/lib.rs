@@ -2,7 +2,7 @@
 //!
 //! | part | question it answers |
 //! |---|---|
-//! | [`Gate`] | is there room for one more at this moment? |
+//! | [`Gate`] | is there room for one more at this moment? (hard cap, and bulkhead) |
 //! | [`Admission`] | who starts now, who waits, who is turned away? |
 //! | [`Limiter`] | how many at once does the service stand? |
 //! | [`RateLimit`], [`KeyedRateLimit`], [`KeyedQuotas`], [`SlidingWindow`], [`Pacer`] | has this caller had its share for now? |
@@ -10,6 +10,7 @@
 //! | [`Backoff`] | how long until the next attempt? |
 //! | [`RetryPolicy`], [`Hedge`] | again, when, and is that safe? |
 //! | [`Throttle`] | should we hold back by ourselves? |
+//! | [`Fallback`] | may something else be answered instead? |
 //! | [`Pressure`] | is the machine at its end? |
 //! | [`RetryBudget`] | may there be another attempt at all? |
 //!
@@ -24,6 +25,7 @@ mod backoff;
 mod breaker;
 mod budget;
 mod deadline;
+mod fallback;
 mod gate;
 mod limit;
 mod pressure;
@@ -42,6 +44,7 @@ pub use breaker::{
 };
 pub use budget::{RetryBudget, RetryBudgetConfig};
 pub use deadline::{attempt_timeout, deadline_from_wire, deadline_to_wire};
+pub use fallback::{Fallback, FallbackConfig, FallbackDecision};
 pub use gate::{Gate, Permit};
 pub use limit::{Algorithm, ConcurrencyLimit, LimitConfig, Limiter, Sample, Window};
 pub use pressure::{Pressure, PressureConfig, Readings};

@@ -2,6 +2,7 @@
 //!
 //! An overload begins when the oldest entry has waited for longer than the target during a whole grace period, or when
 //! a newcomer finds the queue full. It ends when the queue runs empty: only then has supply caught up with demand.
+//! A short queue also runs empty by chance, so for a second after its end an overload begins again without a grace.
 //! Nichols and Jacobson, "Controlling queue delay" (2012); the newest-first order that follows from it, and that a
 //! queue which never ran empty is the sign, from Maurer, "Fail at scale" (2015).
 
@@ -12,11 +13,16 @@ pub(super) struct Overload {
     grace: Duration,
     above_since: Option<Instant>,
     overloaded: bool,
+    /// When the last overload ended.
+    left: Option<Instant>,
 }
+
+/// How long after its end an overload needs no grace to begin again.
+const RECENT: Duration = Duration::from_secs(1);
 
 impl Overload {
     pub(super) fn new(grace: Duration) -> Self {
-        Self { grace, above_since: None, overloaded: false }
+        Self { grace, above_since: None, overloaded: false, left: None }
     }
 
     pub(super) fn overloaded(&self) -> bool {
@@ -26,11 +32,18 @@ impl Overload {
     /// Takes in how long the oldest entry has waited; nothing for an empty queue.
     pub(super) fn observe(&mut self, oldest: Option<Duration>, target: Duration, now: Instant) {
         match oldest {
-            None => *self = Self::new(self.grace),
+            None => {
+                if self.overloaded {
+                    self.left = Some(now);
+                }
+                (self.above_since, self.overloaded) = (None, false);
+            }
             Some(waited) if waited <= target => self.above_since = None,
             Some(_) => {
                 let since = *self.above_since.get_or_insert(now);
-                self.overloaded |= now.saturating_duration_since(since) >= self.grace;
+                let passed = now.saturating_duration_since(since) >= self.grace;
+                let recent = self.left.is_some_and(|left| now.saturating_duration_since(left) < RECENT);
+                self.overloaded |= passed || recent;
             }
         }
     }
@@ -82,7 +95,11 @@ mod tests {
     }
     #[test]
     fn only_an_empty_queue_ends_it() {
-        check("++++--+.+", "...OOOO..");
+        check("++++--+.-", "...OOOO..");
+    }
+    #[test]
+    fn shortly_after_its_end_it_begins_again_at_once() {
+        check("++++.-+", "...O..O");
     }
     #[test]
     fn a_full_queue_is_an_overload_at_once() {

@@ -16,6 +16,7 @@ mod random;
 mod retries;
 mod service;
 mod sharing;
+mod worker;
 
 use std::time::Instant;
 
