@@ -56,6 +56,10 @@ const EXAMPLES: &str = r#"Examples:
   Does it hold its objectives at 2,000 requests per second? Exit code 0 yes, 3 no, 4 nobody knows:
       seawall load http://127.0.0.1:8080/ -R 2000 -d 1m --slo 'p99<50ms,err<0.1%' --json result.json --csv runs.csv
 
+  A hundred streams on each of four HTTP/2 connections; messages to a WebSocket, each answered by one:
+      seawall load https://shop.test/ --h2 --streams 100 -c 4
+      seawall load ws://127.0.0.1:8080/echo -b 'hello {{seq}}' -c 100
+
   How fast is the client itself? In one terminal the sink, in another the load:
       seawall load sink --addr 127.0.0.1:9999
       seawall load http://127.0.0.1:9999/
@@ -80,7 +84,7 @@ Exit codes:
 pub(crate) struct LoadArgs {
     #[command(subcommand)]
     command: Option<LoadCommand>,
-    /// The target, such as http://127.0.0.1:8080/path or https://example.org/
+    /// The target, such as http://127.0.0.1:8080/path, https://example.org/ or ws://127.0.0.1:8080/socket
     #[arg(required = true)]
     url: Option<String>,
     #[command(flatten)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use seawall_core::ConfigError;
 
-use crate::config::LoadConfig;
+use crate::config::{LoadConfig, Protocol};
 use crate::data::Table;
 use crate::engine::work::{Filler, Listed, Source};
 use crate::form;
@@ -36,7 +36,9 @@ enum What {
 impl Compiled {
     pub(crate) fn new(config: &LoadConfig, target: &Target) -> Result<Self, ConfigError> {
         let source = if config.list.is_empty() { template(config, target)? } else { list(config)? };
-        let direct = config.pipeline == 1 && !matches!(source, What::Template(..));
+        let direct = config.pipeline == 1
+            && config.protocol == Protocol::Http1
+            && !matches!(source, What::Template(..));
         let longest = match &source {
             What::Fixed(bytes) => bytes.len(),
             What::Template(template, _) => template.len(),
@@ -68,6 +70,13 @@ impl Compiled {
 fn template(config: &LoadConfig, target: &Target) -> Result<What, ConfigError> {
     let names = names(config)?;
     let mut headers = config.headers.clone();
+    if config.protocol == Protocol::WebSocket {
+        headers.clear(); // they belong to the handshake
+        if config.body.is_empty() {
+            let allowed = "a text, which is the message that is sent";
+            return Err(ConfigError::new("load.body", "empty with WebSocket", allowed));
+        }
+    }
     if !config.keep_alive {
         headers.push(("Connection".to_owned(), "close".to_owned()));
     }

@@ -10,6 +10,7 @@ use seawall_core::ConfigError;
 
 use crate::compile::Compiled;
 use crate::dial::ConnectConfig;
+use crate::engine::session::SessionConfig;
 use crate::form::FormPart;
 use crate::schedule::{Arrivals, Pace, Profile, Stage};
 use crate::target::Target;
@@ -40,6 +41,19 @@ pub enum WarmUp {
     Auto,
     /// Exactly this long; zero measures from the first request.
     Fixed(Duration),
+}
+
+/// What is spoken on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    #[default]
+    Http1,
+    /// HTTP/2: agreed on by TLS (ALPN), or by prior knowledge on `http` URLs.
+    Http2,
+    /// WebSocket: each body is a message, and its answer is the next message that comes. The fields are those of the
+    /// handshake.
+    WebSocket,
 }
 
 /// One run of the load generator.
@@ -97,7 +111,10 @@ pub struct LoadConfig {
     pub keep_alive: bool,
     /// A connection is closed after so many requests, and a new one is opened. Default: as long as the server keeps it.
     pub requests_per_connection: Option<u64>,
-    /// Requests on one connection at once (HTTP/1.1 pipelining): sent without waiting for the answers before. Default 1.
+    /// What is spoken. Default HTTP/1.1.
+    pub protocol: Protocol,
+    /// Requests on one connection at once, sent without waiting for the answers before: pipelining of HTTP/1.1, streams
+    /// of HTTP/2, messages of WebSocket. Default 1.
     pub pipeline: usize,
     /// Default [`WarmUp::Auto`].
     pub warmup: WarmUp,
@@ -138,6 +155,7 @@ impl Default for LoadConfig {
             tls: TlsConfig::default(),
             keep_alive: true,
             requests_per_connection: None,
+            protocol: Protocol::Http1,
             pipeline: 1,
             warmup: WarmUp::Auto,
             timeout: Duration::from_secs(5),
@@ -156,6 +174,7 @@ pub(crate) struct Checked {
     pub(crate) seed: u64,
     pub(crate) connect: ConnectConfig,
     pub(crate) tls: Option<TlsClient>,
+    pub(crate) session: Arc<SessionConfig>,
     pub(crate) requests_per_connection: u64,
     pub(crate) pipeline: usize,
     pub(crate) pace: Pace,
@@ -177,8 +196,17 @@ impl Checked {
         let target = Target::parse(&config.url)?;
         let compiled = Compiled::new(config, &target)?;
         config.connect.check()?;
-        let tls =
-            target.tls.then(|| TlsClient::new(&config.tls, &target.name, &[b"http/1.1"])).transpose()?;
+        let tls = target
+            .tls
+            .then(|| TlsClient::new(&config.tls, &target.name, &[alpn(config.protocol)]))
+            .transpose()?;
+        let session = Arc::new(SessionConfig {
+            protocol: config.protocol,
+            tls: target.tls,
+            host: target.host.clone(),
+            path: target.path.clone(),
+            headers: config.headers.clone(),
+        });
         let Timing { pace, warmup, duration } = Timing::new(config)?;
         let open = !matches!(pace, Pace::Closed);
         let connections = in_range("load.connections", config.connections, MAX_CONNECTIONS)?;
@@ -202,6 +230,7 @@ impl Checked {
             seed: config.seed,
             connect: config.connect.clone(),
             tls,
+            session,
             requests_per_connection: requests_per_connection(config)?,
             pipeline: in_range("load.pipeline", config.pipeline, MAX_PIPELINE)?,
             target,
@@ -222,6 +251,13 @@ impl Checked {
             cpus: cpus("load.cpus", config.cpus.as_deref())?,
             interrupt: Arc::clone(&config.interrupt),
         })
+    }
+}
+
+fn alpn(protocol: Protocol) -> &'static [u8] {
+    match protocol {
+        Protocol::Http1 | Protocol::WebSocket => b"http/1.1",
+        Protocol::Http2 => b"h2",
     }
 }
 

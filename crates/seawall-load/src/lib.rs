@@ -9,7 +9,7 @@
 //! counts to the caller's thread (`window`, `collect`), which decides when the warm-up is over (`warmup`) and judges
 //! the run (`validity`).
 //!
-//! Left out for now: HTTP/2, WebSocket, HTTP/3.
+//! Left out for now: HTTP/3.
 
 mod clock;
 mod collect;
@@ -44,7 +44,7 @@ mod window;
 
 pub use config::{
     LoadConfig, MAX_CONNECTIONS, MAX_DURATION, MAX_PIPELINE, MAX_RATE, MAX_STAGES, MAX_THREADS, MAX_TIMES,
-    WarmUp,
+    Protocol, WarmUp,
 };
 pub use dial::ConnectConfig;
 pub use drive::Tick;

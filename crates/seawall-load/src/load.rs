@@ -90,6 +90,7 @@ impl Load {
         let config = EngineConfig {
             dial: Arc::clone(dial),
             tls: checked.tls.clone(),
+            session: Arc::clone(&checked.session),
             threads,
             pipeline: checked.pipeline,
             requests_per_connection: checked.requests_per_connection,

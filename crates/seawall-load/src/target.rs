@@ -25,8 +25,8 @@ impl Target {
         const EXAMPLE: &str = "an http:// or https:// URL such as http://127.0.0.1:8080/path";
         let Some((scheme, rest)) = url.split_once("://") else { return Err(refuse(EXAMPLE)) };
         let (tls, default_port) = match scheme.to_ascii_lowercase().as_str() {
-            "http" => (false, 80),
-            "https" => (true, 443),
+            "http" | "ws" => (false, 80),
+            "https" | "wss" => (true, 443),
             "unix" => return Err(refuse("an http:// URL, with the socket's path apart (--unix)")),
             _ => return Err(refuse(EXAMPLE)),
         };

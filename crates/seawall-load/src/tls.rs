@@ -17,6 +17,7 @@ use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStor
 use seawall_core::ConfigError;
 use socket2::Socket;
 
+use crate::config::Protocol;
 use crate::error::ErrorClass;
 
 /// How `https` targets are trusted, and who the client is. Files are PEM.
@@ -85,7 +86,7 @@ impl TlsClient {
     /// A session for a new connection.
     pub(crate) fn session(&self) -> io::Result<Session> {
         let connection = ClientConnection::new(Arc::clone(&self.config), self.name.clone());
-        Ok(Session { connection: connection.map_err(io::Error::other)?, begun: false })
+        Ok(Session { connection: connection.map_err(io::Error::other)? })
     }
 }
 
@@ -134,7 +135,6 @@ fn file(path: &Path, error: &dyn std::fmt::Display) -> String {
 #[derive(Debug)]
 pub(crate) struct Session {
     connection: ClientConnection,
-    begun: bool,
 }
 
 /// What came of encrypted bytes.
@@ -149,9 +149,9 @@ pub(crate) enum Decrypted {
 }
 
 impl Session {
-    /// Something was written: the connection below is made.
-    pub(crate) fn has_begun(&self) -> bool {
-        self.begun
+    /// The server has agreed to speak this. HTTP/1.1 needs no agreement; HTTP/2 does (RFC 9113, section 3.2).
+    pub(crate) fn speaks(&self, protocol: Protocol) -> bool {
+        protocol != Protocol::Http2 || self.connection.alpn_protocol() == Some(b"h2")
     }
 
     pub(crate) fn is_handshaking(&self) -> bool {
@@ -187,7 +187,6 @@ impl Session {
 
     /// Encrypts `source` from `written` on and writes it; true if nothing is left, of the session's own words either.
     pub(crate) fn write(&mut self, socket: &Socket, source: &[u8], written: &mut usize) -> io::Result<bool> {
-        self.begun = true;
         loop {
             while self.connection.wants_write() {
                 match self.connection.write_tls(&mut &*socket) {

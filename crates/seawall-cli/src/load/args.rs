@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use seawall_load::{Arrivals, ConnectConfig, FormPart, LoadConfig, Stage, TlsConfig, WarmUp};
+use seawall_load::{Arrivals, ConnectConfig, FormPart, LoadConfig, Protocol, Stage, TlsConfig, WarmUp};
 
 use super::values::{self, Header};
 
@@ -164,16 +164,27 @@ pub(super) struct ReuseArgs {
     /// Close each connection after so many requests, without saying so
     #[arg(long, value_name = "N")]
     reqs_per_conn: Option<u64>,
-    /// Requests on one connection at once, sent without waiting (HTTP/1.1 pipelining)
+    /// Requests on one connection at once, sent without waiting (HTTP/1.1 pipelining, WebSocket messages)
     #[arg(short = 'p', long, value_name = "N", default_value_t = 1)]
     pipeline: usize,
+    /// HTTP/2: agreed on by TLS for https, by prior knowledge for http
+    #[arg(long)]
+    h2: bool,
+    /// HTTP/2: streams on one connection at once [default: 1]
+    #[arg(long, value_name = "N", requires = "h2", conflicts_with = "pipeline")]
+    streams: Option<usize>,
 }
 
 impl ReuseArgs {
     pub(super) fn put_into(&self, config: &mut LoadConfig) {
         config.keep_alive = !self.no_keepalive;
         config.requests_per_connection = self.reqs_per_conn;
-        config.pipeline = self.pipeline;
+        config.pipeline = self.streams.unwrap_or(self.pipeline);
+        config.protocol = match config.url.split_once("://") {
+            Some(("ws" | "wss", _)) => Protocol::WebSocket,
+            _ if self.h2 => Protocol::Http2,
+            _ => Protocol::Http1,
+        };
     }
 }
 

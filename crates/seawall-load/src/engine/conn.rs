@@ -7,6 +7,7 @@ use std::io::{self, Read, Write};
 
 use socket2::Socket;
 
+use crate::engine::session::Session as Protocol;
 use crate::engine::work::Job;
 use crate::response::{Kept, Parser};
 use crate::tls::Session;
@@ -30,6 +31,8 @@ pub(super) struct Flight {
     pub(super) job: Job,
     pub(super) sent: u64,
     pub(super) deadline: u64,
+    /// Its number on the connection: HTTP/2 answers in any order.
+    pub(super) id: u64,
 }
 
 /// A connection slot. The socket changes, the slot stays.
@@ -38,6 +41,10 @@ pub(super) struct Conn {
     pub(super) state: State,
     pub(super) socket: Option<Socket>,
     pub(super) tls: Option<Box<Session>>,
+    /// HTTP/2 or WebSocket; `None` is HTTP/1.1.
+    pub(super) session: Option<Protocol>,
+    /// The kernel has connected it.
+    pub(super) begun: bool,
     /// Counts sockets, so that events of an old one are told from those of the new one.
     pub(super) generation: u32,
     pub(super) parser: Parser,
@@ -79,6 +86,8 @@ impl Conn {
             state: State::Unused,
             socket: None,
             tls: None,
+            session: None,
+            begun: false,
             generation: 0,
             parser: Parser::new(false),
             kept: Kept::default(),
@@ -94,11 +103,18 @@ impl Conn {
     }
 
     /// Takes a socket that is being connected, and the TLS session that will begin on it.
-    pub(super) fn begin(&mut self, socket: Socket, tls: Option<Box<Session>>) -> &Socket {
+    pub(super) fn begin(
+        &mut self,
+        socket: Socket,
+        tls: Option<Box<Session>>,
+        session: Option<Protocol>,
+    ) -> &Socket {
         self.generation = self.generation.wrapping_add(1);
         self.parser.reset();
         self.tls = tls;
+        self.session = session;
         self.carried = 0;
+        self.begun = false;
         self.socket.insert(socket)
     }
 
@@ -106,6 +122,7 @@ impl Conn {
     pub(super) fn close(&mut self) {
         self.socket = None;
         self.tls = None;
+        self.session = None;
         self.out.clear();
         self.written = 0;
         self.unsent = false;

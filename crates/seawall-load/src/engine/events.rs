@@ -4,6 +4,7 @@ use std::io;
 
 use super::Engine;
 use super::conn::{Conn, Flight, State, Written};
+use super::session::Session;
 use super::work::{Answered, Job, Work};
 use crate::error::ErrorClass;
 use crate::response::{AtEof, Broken, Progress};
@@ -13,7 +14,7 @@ use crate::users::Opinion;
 
 /// Whether the socket that was read from is still the connection's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Then {
+pub(super) enum Then {
     ReadOn,
     /// It was replaced or closed.
     Gone,
@@ -51,7 +52,8 @@ impl<W: Work> Engine<'_, W> {
         self.opened += 1;
         let begun = self.config.dial.connect(number).and_then(|socket| {
             let tls = self.config.tls.as_ref().map(|tls| tls.session().map(Box::new)).transpose()?;
-            conn.begin(socket, tls);
+            let session = Session::new(&self.config.session).map_err(|_| io::ErrorKind::InvalidInput)?;
+            conn.begin(socket, tls, session);
             match &conn.socket {
                 Some(socket) => self.epoll.add(socket, conn.token(slot)),
                 None => Err(io::ErrorKind::NotConnected.into()),
@@ -62,17 +64,20 @@ impl<W: Work> Engine<'_, W> {
         }
     }
 
-    /// The kernel has connected it, or the handshake goes on.
+    /// The kernel has connected it, or a handshake goes on.
     fn connecting_event(&mut self, slot: u32, token: u64, flags: u32) {
-        if !self.conns[slot as usize].tls.as_ref().is_some_and(|tls| tls.has_begun()) {
+        let conn = &self.conns[slot as usize];
+        if !conn.begun {
             if flags & WRITABLE == 0 {
                 return;
             }
             if let Err(error) = self.conns[slot as usize].connect_result() {
                 return self.connect_failed(slot, ErrorClass::of_connect(&error), self.clock.now());
             }
-            if self.conns[slot as usize].tls.is_none() {
-                return self.is_connected(slot);
+            let conn = &mut self.conns[slot as usize];
+            conn.begun = true;
+            if let (None, Some(session)) = (&conn.tls, &mut conn.session) {
+                session.output(&mut conn.out);
             }
         }
         if flags & READABLE != 0 {
@@ -91,11 +96,23 @@ impl<W: Work> Engine<'_, W> {
         }
     }
 
-    /// Connected, if the handshake is complete.
-    fn look_at_handshake(&mut self, slot: u32) {
-        let conn = &self.conns[slot as usize];
-        let complete = conn.tls.as_ref().is_some_and(|tls| !tls.is_handshaking());
-        if complete && matches!(conn.state, State::Connecting { .. }) {
+    /// Connected, if the handshakes are complete: that of TLS, then that of the protocol.
+    pub(super) fn look_at_handshake(&mut self, slot: u32) {
+        let conn = &mut self.conns[slot as usize];
+        let (State::Connecting { .. }, true) = (conn.state, conn.begun) else { return };
+        if let Some(tls) = &conn.tls {
+            if tls.is_handshaking() {
+                return;
+            }
+            if !tls.speaks(self.config.session.protocol) {
+                return self.connect_failed(slot, ErrorClass::TlsHandshake, self.clock.now());
+            }
+            if let Some(session) = &mut conn.session {
+                session.output(&mut conn.out); // not before there is somebody to read it
+                conn.write(None);
+            }
+        }
+        if conn.session.as_ref().is_none_or(Session::is_ready) {
             self.is_connected(slot);
         }
     }
@@ -223,6 +240,9 @@ impl<W: Work> Engine<'_, W> {
     /// Bytes of answers.
     #[inline]
     fn answer_bytes(&mut self, slot: u32, mut bytes: &[u8], hangup: bool) -> Then {
+        if self.conns[slot as usize].session.is_some() {
+            return self.session_bytes(slot, bytes);
+        }
         while !bytes.is_empty() {
             let conn = &mut self.conns[slot as usize];
             let Some(flight) = conn.flights.front() else {
@@ -259,7 +279,7 @@ impl<W: Work> Engine<'_, W> {
     fn ended(&mut self, slot: u32) {
         let conn = &self.conns[slot as usize];
         if let State::Connecting { .. } = conn.state {
-            return self.connect_failed(slot, ErrorClass::TlsHandshake, self.clock.now());
+            return self.fail(slot, ErrorClass::EofBeforeResponse, self.clock.now());
         }
         if conn.flights.is_empty() {
             return self.reconnect(slot);
@@ -308,7 +328,7 @@ impl<W: Work> Engine<'_, W> {
 
     /// Gives a connection as many requests as it has room for, unless others have waited longer.
     #[inline]
-    fn refill(&mut self, slot: u32, now: u64) -> Then {
+    pub(super) fn refill(&mut self, slot: u32, now: u64) -> Then {
         let generation = self.conns[slot as usize].generation;
         loop {
             if !self.has_room(&self.conns[slot as usize]) {
@@ -340,14 +360,16 @@ impl<W: Work> Engine<'_, W> {
     }
 
     #[inline]
-    fn count_answer(&mut self, status: u16, opinion: Opinion, latency: u64, service: u64) {
+    pub(super) fn count_answer(&mut self, status: u16, opinion: Opinion, latency: u64, service: u64) {
         let window = &mut self.window;
         window.latency.record(latency);
         if W::PACED {
             window.service.record(service);
         }
         window.counts.answered += 1;
-        window.counts.status.add(status, 1);
+        if status != 0 {
+            window.counts.status.add(status, 1); // messages have none
+        }
         match (opinion, status) {
             (Opinion::Unexpected, _) => window.count_error(ErrorClass::ExpectFailed),
             (Opinion::ByStatus, 400..=499) => window.count_error(ErrorClass::Status4xx),
@@ -360,7 +382,9 @@ impl<W: Work> Engine<'_, W> {
     /// connects again at once, each further one in a row waits longer.
     pub(super) fn fail(&mut self, slot: u32, class: ErrorClass, now: u64) {
         if let State::Connecting { .. } = self.conns[slot as usize].state {
-            let class = if class.is_tls() { class } else { ErrorClass::TlsHandshake };
+            // Whatever broke a TLS handshake was no TLS; a protocol's handshake breaks by its own rules.
+            let handshaking = self.conns[slot as usize].tls.as_ref().is_some_and(|tls| tls.is_handshaking());
+            let class = if handshaking && !class.is_tls() { ErrorClass::TlsHandshake } else { class };
             return self.connect_failed(slot, class, now);
         }
         if self.conns[slot as usize].flights.is_empty() {
@@ -390,7 +414,7 @@ impl<W: Work> Engine<'_, W> {
     }
 
     /// A timeout belongs into the latencies: leaving it out would hide the slowest.
-    fn fail_flight(&mut self, flight: &Flight, class: ErrorClass, now: u64) {
+    pub(super) fn fail_flight(&mut self, flight: &Flight, class: ErrorClass, now: u64) {
         let Flight { job, sent, .. } = flight;
         self.window.count_error(class);
         match class {
@@ -415,7 +439,7 @@ impl<W: Work> Engine<'_, W> {
     }
 
     /// Replaces the socket of this slot; not any more if the run is over.
-    fn reconnect(&mut self, slot: u32) {
+    pub(super) fn reconnect(&mut self, slot: u32) {
         self.unlist(slot);
         self.conns[slot as usize].close();
         if self.draining {

@@ -9,12 +9,17 @@
 //! A request is written from where it is. Only where that cannot be (templates, pipelining) it is put together in the
 //! connection's own buffer.
 //!
-//! Left out: HTTP/2, io_uring.
+//! HTTP/2 and WebSocket are state machines of their own (`session`) between the same sockets and the same counts.
+//!
+//! Left out: io_uring, HTTP/3.
 
 mod conn;
 mod events;
+pub(crate) mod session;
+mod streams;
 mod ticker;
 pub(crate) mod work;
+mod ws;
 
 use std::collections::VecDeque;
 use std::io;
@@ -29,7 +34,10 @@ use crate::response::Learned;
 use crate::sys::Epoll;
 use crate::tls::TlsClient;
 use crate::window::Window;
+use seawall_load_h2::Finished;
+
 use conn::{Conn, Flight, State, Written};
+use session::SessionConfig;
 use ticker::Ticker;
 use work::{Job, Work};
 
@@ -60,6 +68,7 @@ pub(crate) struct Shared {
 pub(crate) struct EngineConfig {
     pub(crate) dial: Arc<Dial>,
     pub(crate) tls: Option<TlsClient>,
+    pub(crate) session: Arc<SessionConfig>,
     /// Threads of the run.
     pub(crate) threads: usize,
     /// Requests on a connection at once.
@@ -111,6 +120,9 @@ pub(crate) struct Engine<'a, W> {
     /// What was read from a socket, and what TLS made of it.
     buffer: Box<[u8]>,
     plain: Box<[u8]>,
+    /// A request on its way to a session, and what a session has finished; empty between two uses.
+    scratch: Vec<u8>,
+    finished: Vec<Finished>,
     learned: Learned,
     window: Window,
     ticker: Ticker,
@@ -145,6 +157,8 @@ impl<'a, W: Work> Engine<'a, W> {
             draining: false,
             buffer: vec![0; BUFFER].into_boxed_slice(),
             plain: vec![0; if config.tls.is_some() { BUFFER } else { 0 }].into_boxed_slice(),
+            scratch: Vec::new(),
+            finished: Vec::new(),
             learned: Learned::default(),
             window: Window::default(),
             ticker: Ticker::new(),
@@ -292,11 +306,18 @@ impl<'a, W: Work> Engine<'a, W> {
     #[inline]
     fn put(&mut self, slot: u32, job: Job, now: u64) {
         let conn = &mut self.conns[slot as usize];
-        conn.flights.push_back(Flight { job, sent: now, deadline: now.saturating_add(job.timeout) });
+        let id = conn.carried;
+        conn.flights.push_back(Flight { job, sent: now, deadline: now.saturating_add(job.timeout), id });
         conn.carried += 1;
         self.busy += 1;
         self.window.counts.sent += 1;
-        if !self.config.direct {
+        if let Some(session) = &mut conn.session {
+            self.scratch.clear();
+            self.work.render(&job, &mut self.scratch);
+            if let Err(class) = session.send(id, &self.scratch) {
+                self.fail(slot, class, now);
+            }
+        } else if !self.config.direct {
             self.work.render(&job, &mut conn.out);
         } else if conn.write_first(self.work.bytes(&job)) == Written::Failed {
             self.fail(slot, ErrorClass::Write, now);
@@ -306,6 +327,9 @@ impl<'a, W: Work> Engine<'a, W> {
     /// Writes what was put into a connection's buffer.
     #[inline]
     fn flush(&mut self, slot: u32, now: u64) {
+        if self.conns[slot as usize].session.is_some() {
+            self.advance(slot, &[], now); // hands out what was put in
+        }
         let conn = &mut self.conns[slot as usize];
         if !conn.out.is_empty() && conn.write(None) == Written::Failed {
             self.fail(slot, ErrorClass::Write, now);
@@ -351,7 +375,7 @@ impl<'a, W: Work> Engine<'a, W> {
                         (false, true) => ErrorClass::TimeoutBody,
                         (false, false) => ErrorClass::TimeoutFirstByte,
                     };
-                    self.fail(slot, class, now);
+                    self.timed_out(slot, class, now);
                 }
                 State::Connecting { deadline, .. } if now >= deadline => {
                     self.connect_failed(slot, ErrorClass::ConnectTimeout, now);

@@ -13,10 +13,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use crate::config::{WarmUp, cpus, in_range, in_time};
+use crate::config::{Protocol, WarmUp, cpus, in_range, in_time};
 use crate::dial::{ConnectConfig, Dial};
 use crate::drive::{Plan, Tick, drive};
 use crate::engine::EngineConfig;
+use crate::engine::session::SessionConfig;
 use crate::error::{ErrorClass, LoadError};
 use crate::report::{LabelReport, Latency, Mode, Report, Setup};
 use crate::schedule::Pace;
@@ -173,6 +174,13 @@ pub fn run_users(
     in_range("users.users", users.len(), MAX_USERS)?;
     config.connect.check()?;
     let tls = target.tls.then(|| TlsClient::new(&config.tls, &target.name, &[b"http/1.1"])).transpose()?;
+    let session = Arc::new(SessionConfig {
+        protocol: Protocol::Http1,
+        tls: target.tls,
+        host: target.host.clone(),
+        path: target.path.clone(),
+        headers: Vec::new(),
+    });
     let dial = Arc::new(Dial::new(&config.connect, &target)?);
     let plan = Plan {
         url: target.url.clone(),
@@ -194,6 +202,7 @@ pub fn run_users(
         let engine = EngineConfig {
             dial: Arc::clone(&dial),
             tls: tls.clone(),
+            session: Arc::clone(&session),
             threads,
             pipeline: 1,
             requests_per_connection: u64::MAX,
