@@ -28,11 +28,11 @@ pub(super) fn vary(headers: &mut HeaderMap, name: &'static str) {
 /// What becomes of a request that a middleware does not let in. Where the path exists for other methods only, the
 /// router's own word (405, or 204 for OPTIONS) is said here: a refusal must not hide it, and nothing further in may
 /// run for a request that was refused.
-pub(super) fn refuse(c: &Context, refusal: impl FnOnce() -> Error) -> Result<Option<Response>> {
+pub(super) fn refuse(c: &Context, refusal: impl FnOnce() -> Error) -> Result<Response> {
     match c.other_methods() {
         None => Err(refusal()),
         Some(allow) if c.method() == Method::OPTIONS => {
-            Ok(Some(Response::new(StatusCode::NO_CONTENT, "").header(header::ALLOW, allow_value(allow))))
+            Ok(Response::new(StatusCode::NO_CONTENT, "").header(header::ALLOW, allow_value(allow)))
         }
         Some(allow) => Err(Error::method_not_allowed(allow)),
     }

@@ -159,8 +159,10 @@ impl Csrf {
         match self.0.judge(c) {
             Verdict::Pass => {}
             Verdict::NeedsToken if self.0.has_token(c, c.header(&self.0.header)) => {}
-            Verdict::NeedsToken => return refuse(c, || forged("the CSRF token is missing or wrong")),
-            Verdict::Refused(why) => return refuse(c, || forged(why)),
+            Verdict::NeedsToken => {
+                return refuse(c, || forged("the CSRF token is missing or wrong")).map(Some);
+            }
+            Verdict::Refused(why) => return refuse(c, || forged(why)).map(Some),
         }
         self.offer(c);
         Ok(None)

@@ -5,6 +5,7 @@
 
 mod access_log;
 mod answer;
+mod auth;
 mod body_dump;
 mod body_limit;
 mod cors;
@@ -35,6 +36,9 @@ use crate::respond::Response;
 
 pub use access_log::AccessLog;
 pub(crate) use access_log::access_log;
+pub use auth::{ApiKey, BasicAuth, BasicAuthConfig, BasicUser, CredentialSource, KeyAuth, KeyAuthConfig};
+#[cfg(feature = "jwt")]
+pub use auth::{Claims, Jwt, JwtAlgorithm, JwtConfig, JwtKey};
 pub use body_dump::{BodyDump, BodyDumpConfig, Copied, Dump};
 pub use body_limit::BodyLimit;
 pub use cors::{Cors, CorsConfig};

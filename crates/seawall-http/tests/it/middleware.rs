@@ -1,7 +1,10 @@
 //! Middleware of all forms, and the ones that come with the framework.
 
+mod auth;
 mod cors;
 mod csrf;
+#[cfg(feature = "jwt")]
+mod jwt;
 mod secure_headers;
 mod unless;
 
