@@ -32,6 +32,8 @@ pub mod testing;
 mod timeout_header;
 mod trace;
 mod validate;
+#[cfg(feature = "tower")]
+pub mod tower;
 mod values;
 #[cfg(feature = "websocket")]
 pub mod websocket;

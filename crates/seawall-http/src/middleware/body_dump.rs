@@ -199,8 +199,8 @@ impl Around for Showing {
         }
         Poll::Ready(polled)
     }
-    fn keeps_length(&self) -> bool {
-        true
+    fn length(&self, inner: Option<u64>) -> Option<u64> {
+        inner
     }
 }
 

@@ -8,8 +8,15 @@ mod answer;
 mod auth;
 mod body_dump;
 mod body_limit;
+#[cfg(feature = "compression")]
+mod coding;
+#[cfg(feature = "compression")]
+mod compress;
 mod cors;
 mod csrf;
+#[cfg(feature = "compression")]
+mod decompress;
+mod etag;
 mod hook;
 mod method_override;
 mod next;
@@ -20,6 +27,7 @@ mod rewrite;
 mod seconds;
 mod secret;
 mod secure_headers;
+mod timeout;
 mod trailing_slash;
 mod unless;
 
@@ -41,8 +49,15 @@ pub use auth::{ApiKey, BasicAuth, BasicAuthConfig, BasicUser, CredentialSource, 
 pub use auth::{Claims, Jwt, JwtAlgorithm, JwtConfig, JwtKey};
 pub use body_dump::{BodyDump, BodyDumpConfig, Copied, Dump};
 pub use body_limit::BodyLimit;
+#[cfg(feature = "compression")]
+pub use coding::Coding;
+#[cfg(feature = "compression")]
+pub use compress::{Compress, CompressConfig};
 pub use cors::{Cors, CorsConfig};
 pub use csrf::{Csrf, CsrfConfig, CsrfToken};
+#[cfg(feature = "compression")]
+pub use decompress::{Decompress, DecompressConfig};
+pub use etag::{ETag, ETagConfig};
 pub(crate) use hook::Looked;
 pub use hook::{Hook, after, before};
 pub use method_override::{MethodOverride, MethodOverrideConfig, MethodSource};
@@ -54,6 +69,7 @@ pub(crate) use request_id::{request_id, send_id};
 pub use rewrite::{Rewrite, RewriteConfig, RewriteRule};
 pub use secret::Secret;
 pub use secure_headers::{SecureHeaders, SecureHeadersConfig};
+pub use timeout::{Timeout, TimeoutConfig};
 pub use trailing_slash::{Slash, TrailingSlash, TrailingSlashConfig};
 pub use unless::Unless;
 

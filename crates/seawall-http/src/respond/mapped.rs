@@ -16,8 +16,8 @@ pub(crate) trait Around: Send + Sync + 'static {
         inner: &mut WireBody,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyFailed>>>;
-    /// Whether as many bytes come out as went in, so that a declared length still holds.
-    fn keeps_length(&self) -> bool;
+    /// How many bytes come out, if that is known; `inner` is how many go in.
+    fn length(&self, inner: Option<u64>) -> Option<u64>;
 }
 
 /// A body, and what is around it.
@@ -34,7 +34,7 @@ impl Mapped {
         self.around.poll_next(&mut self.inner, cx)
     }
     pub(super) fn declared(&self) -> Option<u64> {
-        self.inner.size_hint().exact().filter(|_| self.around.keeps_length())
+        self.around.length(self.inner.size_hint().exact())
     }
     pub(super) fn inner(&mut self) -> &mut WireBody {
         &mut self.inner
@@ -42,6 +42,17 @@ impl Mapped {
 }
 
 impl Response {
+    /// How long the body is, if that is known before it is sent.
+    #[cfg(feature = "compression")]
+    pub(crate) fn body_length(&self) -> Option<u64> {
+        match &self.body {
+            ResponseBody::Whole(bytes) => Some(bytes.len() as u64),
+            ResponseBody::Stream(producer) => producer.declared(),
+            ResponseBody::Mapped(mapped) => mapped.declared(),
+            _ => None,
+        }
+    }
+
     /// Puts something around the body. An answer that switches protocols has none, and stays as it is.
     pub(crate) fn map_body(&mut self, around: impl Around) {
         #[cfg(feature = "websocket")]

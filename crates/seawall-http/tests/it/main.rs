@@ -16,9 +16,12 @@ mod body;
 mod body_dump;
 mod client_ip;
 mod cookies;
+#[cfg(feature = "compression")]
+mod compression;
 mod deadline;
 mod derive;
 mod errors;
+mod etag;
 mod extractors;
 mod files;
 mod groups;
@@ -41,9 +44,12 @@ mod sse;
 mod start;
 mod swap;
 mod tasks;
+mod timeouts;
 #[cfg(feature = "garde")]
 mod validation;
 mod testing;
+#[cfg(feature = "tower")]
+mod tower;
 mod tracing;
 #[cfg(feature = "websocket")]
 mod websocket;

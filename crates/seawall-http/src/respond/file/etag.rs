@@ -78,6 +78,13 @@ impl Validators {
     }
 }
 
+/// Whether the field lists this tag, compared weakly; `*` is any.
+pub(crate) fn lists_tag(headers: &HeaderMap, name: &HeaderName, tag: &str) -> bool {
+    let own = tag.strip_prefix("W/").unwrap_or(tag);
+    let fields = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    fields.flat_map(tags).any(|tag| tag.opaque == "*" || tag.opaque == own)
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Comparison {
     Weak,

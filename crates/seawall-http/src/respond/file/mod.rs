@@ -17,6 +17,7 @@ use http::{HeaderValue, StatusCode, header};
 use self::conditions::{Verdict, decide};
 use self::disk::Content;
 use self::etag::Validators;
+pub(crate) use self::etag::lists_tag;
 use self::range::Span;
 use super::{Disposition, IntoResponse, NOSNIFF, Response};
 use crate::clock;
