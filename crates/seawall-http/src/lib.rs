@@ -27,6 +27,7 @@ mod respond;
 mod router;
 mod server;
 mod service;
+pub mod static_files;
 mod swap;
 pub mod testing;
 mod timeout_header;

@@ -17,7 +17,7 @@ pub(super) fn headers_mut(answer: &mut Result<Response>) -> &mut HeaderMap {
 }
 
 /// Adds to `Vary`, unless it says so already. `name` is a single field name, in any case.
-pub(super) fn vary(headers: &mut HeaderMap, name: &'static str) {
+pub(crate) fn vary(headers: &mut HeaderMap, name: &'static str) {
     let known = headers.get_all(VARY).iter().filter_map(|value| value.to_str().ok());
     let mut names = known.flat_map(|value| value.split(',')).map(str::trim);
     if !names.any(|known| known == "*" || known.eq_ignore_ascii_case(name)) {

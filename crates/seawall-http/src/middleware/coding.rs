@@ -24,8 +24,16 @@ impl Coding {
             Self::Gzip => "gzip",
         }
     }
-    pub(super) fn value(self) -> HeaderValue {
+    pub(crate) fn value(self) -> HeaderValue {
         HeaderValue::from_static(self.name())
+    }
+    /// What the extension of a file in this coding is.
+    pub(crate) fn extension(self) -> &'static str {
+        match self {
+            Self::Zstd => "zst",
+            Self::Br => "br",
+            Self::Gzip => "gz",
+        }
     }
     fn is(self, name: &str) -> bool {
         name.eq_ignore_ascii_case(self.name()) || self == Self::Gzip && name.eq_ignore_ascii_case("x-gzip")
@@ -35,7 +43,7 @@ impl Coding {
 /// The coding that the client likes best, of those `offered`; among equals the first one offered. `None` is the body
 /// as it is: where the client names nothing better, and also where it accepts nothing at all, because an answer that it
 /// did not ask for is of more use than none (12.5.3 leaves that open).
-pub(super) fn choose(headers: &HeaderMap, offered: &[Coding]) -> Option<Coding> {
+pub(crate) fn choose(headers: &HeaderMap, offered: &[Coding]) -> Option<Coding> {
     let wanted: Vec<_> =
         headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok()).collect();
     let named = |fits: &dyn Fn(&str) -> bool| {

@@ -6,10 +6,10 @@
 mod access_log;
 mod answer;
 mod auth;
+pub(crate) mod answer;
 mod body_dump;
 mod body_limit;
-#[cfg(feature = "compression")]
-mod coding;
+pub(crate) mod coding;
 #[cfg(feature = "compression")]
 mod compress;
 mod cors;
@@ -49,7 +49,6 @@ pub use auth::{ApiKey, BasicAuth, BasicAuthConfig, BasicUser, CredentialSource, 
 pub use auth::{Claims, Jwt, JwtAlgorithm, JwtConfig, JwtKey};
 pub use body_dump::{BodyDump, BodyDumpConfig, Copied, Dump};
 pub use body_limit::BodyLimit;
-#[cfg(feature = "compression")]
 pub use coding::Coding;
 #[cfg(feature = "compression")]
 pub use compress::{Compress, CompressConfig};

@@ -34,6 +34,7 @@ pub use event::Event;
 pub use events::{NotSent, Sse, SseSender};
 pub use file::File;
 pub(crate) use file::lists_tag;
+pub(crate) use file::disk;
 pub(crate) use jsonp::jsonp;
 pub(crate) use mapped::Around;
 pub use redirect::Redirect;

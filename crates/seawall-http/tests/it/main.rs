@@ -42,6 +42,7 @@ mod server;
 mod sources;
 mod sse;
 mod start;
+mod static_files;
 mod swap;
 mod tasks;
 mod timeouts;

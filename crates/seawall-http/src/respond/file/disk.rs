@@ -28,7 +28,7 @@ const PIECE: u64 = 64 << 10;
 
 /// A regular file, open.
 #[derive(Debug)]
-pub(super) struct Opened {
+pub(crate) struct Opened {
     pub(super) content: Content,
     pub(super) len: u64,
     pub(super) modified: SystemTime,
@@ -36,7 +36,7 @@ pub(super) struct Opened {
 
 /// Where the bytes are.
 #[derive(Debug)]
-pub(super) enum Content {
+pub(crate) enum Content {
     Memory(Bytes),
     Disk(Arc<File>),
 }
@@ -67,7 +67,11 @@ fn open_now(path: PathBuf) -> io::Result<Opened> {
     if !fs::metadata(&path)?.is_file() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
-    let file = File::open(&path)?;
+    read_first(File::open(&path)?)
+}
+
+/// A regular file that somebody has opened: its facts, and its bytes if they are few. It blocks.
+pub(crate) fn read_first(file: File) -> io::Result<Opened> {
     let facts = file.metadata()?;
     let (len, modified) = (facts.len(), facts.modified()?);
     if len > SMALL {
@@ -98,7 +102,7 @@ pub(super) async fn copy(file: &Arc<File>, span: Span, out: &mut BodyWriter) -> 
 
 /// Runs `work` on a thread where it may block, when it is its turn. The turn lasts as long as the work, even if nobody
 /// waits for it any more.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
     let turn = TURNS.acquire().await.expect("nobody closes it");
     let done = tokio::task::spawn_blocking(move || {
         let _turn = turn;

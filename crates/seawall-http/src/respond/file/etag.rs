@@ -37,6 +37,18 @@ impl Validators {
         Self { tag, strong, modified: named.map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds)) }
     }
 
+    /// Of bytes whose hash is this, in hexadecimal digits.
+    pub(super) fn of_bytes(hash: &str) -> Self {
+        Self { tag: format!("\"{hash}\""), strong: true, modified: None }
+    }
+    /// The same for one form of several: two of them may have one length and one time.
+    pub(super) fn variant(mut self, variant: Option<&'static str>) -> Self {
+        if let Some(variant) = variant {
+            self.tag.insert_str(self.tag.len() - 1, &format!("-{variant}"));
+        }
+        self
+    }
+
     /// `ETag`.
     pub(crate) fn etag(&self) -> HeaderValue {
         let text = if self.strong { self.tag.clone() } else { format!("W/{}", self.tag) };

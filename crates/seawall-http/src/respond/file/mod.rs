@@ -4,7 +4,7 @@
 //! have is not decided here: a path comes from the program, never from the client.
 
 mod conditions;
-mod disk;
+pub(crate) mod disk;
 mod etag;
 mod range;
 
@@ -62,6 +62,19 @@ impl File {
         let disk::Opened { content, len, modified } = disk::open(path).await?;
         let validators = Validators::of_file(len, modified, clock::wall());
         Ok(Self { content, len, validators, content_type, disposition: None })
+    }
+
+    /// What was opened under this name. `variant` tells one form of the same file from another in its tag.
+    pub(crate) fn opened(opened: disk::Opened, name: &Path, variant: Option<&'static str>) -> Result<Self> {
+        let disk::Opened { content, len, modified } = opened;
+        let validators = Validators::of_file(len, modified, clock::wall()).variant(variant);
+        Ok(Self { content, len, validators, content_type: content_type(name)?, disposition: None })
+    }
+    /// Bytes that never change, under a name and a tag of hexadecimal digits.
+    pub(crate) fn embedded(bytes: Bytes, name: &str, tag: &str) -> Result<Self> {
+        let (len, validators) = (bytes.len() as u64, Validators::of_bytes(tag));
+        let content_type = content_type(Path::new(name))?;
+        Ok(Self { content: Content::Memory(bytes), len, validators, content_type, disposition: None })
     }
 
     /// Another content type than that of its extension.
