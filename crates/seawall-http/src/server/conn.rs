@@ -13,6 +13,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+#[cfg(feature = "websocket")]
+use http::StatusCode;
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -260,10 +262,15 @@ async fn answer(
 ) -> Result<hyper::Response<Guarded>, Infallible> {
     let arrival = Arrival { peer: Some(peer), at: clock::now() };
     let mut response = service.respond(request.map(Body::from_http), arrival).await;
+    #[cfg(feature = "websocket")]
+    let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     let body = response.body_mut().wire();
     body.end_with(|| guards.1.progress().drain());
     #[cfg(feature = "websocket")]
-    if let (Some(takeover), Exchange::Connection(serving)) = (body.take_takeover(), &guards.1) {
+    if let (Some(takeover), Exchange::Connection(serving)) = (body.take_takeover(), &guards.1)
+        && switches
+    // a middleware may have thought otherwise
+    {
         serving.progress().give_to(takeover);
     }
     Ok(response.map(|body| Guarded { body, _guards: guards }))

@@ -4,6 +4,9 @@ use std::io::{Read as _, Write as _};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use seawall_http::testing::TestClient;
 use seawall_http::{App, Context, Error, Event, NotSent, ServerConfig, Sse, SseSender};
 
@@ -167,4 +170,24 @@ fn a_drain_drops_producers() {
     read_until(&mut stream, "first\n\n");
     server.stop();
     assert!(*dropped.lock().unwrap());
+}
+
+#[test]
+fn a_drain_ends_streams_of_http2_too() {
+    let (app, senders) = with_senders();
+    let server = Live::start(app);
+    let (addr, handle) = (server.addr, server.handle.clone());
+    let body = block_on(async move {
+        let io = TokioIo::new(tokio::net::TcpStream::connect(addr).await.unwrap());
+        let (mut sender, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
+        tokio::spawn(connection);
+        let request = http::Request::get("http://a/").body(Full::<Bytes>::default()).unwrap();
+        let answer = sender.send_request(request).await.unwrap();
+        senders.lock().unwrap()[0].try_send(Event::data("last")).unwrap();
+        handle.shutdown();
+        answer.into_body().collect().await.unwrap().to_bytes()
+    });
+    assert_eq!(body, "data: last\n\n");
+    server.stop();
 }

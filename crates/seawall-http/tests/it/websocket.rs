@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use seawall_core::metrics::{Registry, Value};
 use seawall_http::websocket::{Close, CloseCode, Message, WebSocket, WebSocketUpgrade, WsConfig, WsError};
-use seawall_http::{App, Context, Error, Response, Result, ServerConfig};
+use seawall_http::{App, Context, Error, Response, Result, ServerConfig, after};
 
 use crate::live::{Live, read_until, wait_until};
 
@@ -316,6 +316,22 @@ fn pages_of_other_origins_are_refused() {
     assert_eq!(ask("/", "http://evil.example"), "403");
     assert_eq!(ask("/open", "https://shop.example"), "101");
     assert_eq!(ask("/open", "http://server.example"), "403");
+}
+
+#[test]
+fn a_middleware_may_take_the_upgrade_back() {
+    let refuse = after(|_, answer| {
+        if let Ok(response) = answer {
+            response.set_status(http::StatusCode::FORBIDDEN);
+        }
+    });
+    let server = Live::start(App::new().with(refuse).get("/", echo).get("/plain", async || "plain"));
+    let mut stream = server.connect();
+    stream.write_all(format!("{HANDSHAKE}\r\n").as_bytes()).unwrap();
+    assert!(read_until(&mut stream, "\r\n\r\n").starts_with("HTTP/1.1 403 "));
+    // It is a connection like any other.
+    stream.write_all(b"GET /plain HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+    assert!(read_until(&mut stream, "plain").starts_with("HTTP/1.1 403 "));
 }
 
 #[test]
