@@ -4,9 +4,8 @@
 //! [`after`] are synchronous hooks that allocate nothing; prefer them where a middleware need not wait.
 
 mod access_log;
-mod answer;
-mod auth;
 pub(crate) mod answer;
+mod auth;
 mod body_dump;
 mod body_limit;
 pub(crate) mod coding;
