@@ -134,6 +134,9 @@ impl Part {
         if count <= 0.0 {
             return 0.0;
         }
+        if self.from == self.to {
+            return count / self.from;
+        }
         let root = (self.from * self.from + 2.0 * self.slope() * count).max(0.0).sqrt();
         2.0 * count / (self.from + root)
     }
