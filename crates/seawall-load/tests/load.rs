@@ -271,6 +271,21 @@ fn a_reset_is_a_reset() {
 }
 
 #[test]
+fn requests_on_a_connection_that_breaks_are_failed_and_not_forgotten() {
+    for pipeline in [1, 8] {
+        let server = Server::start(|stream, _| {
+            let _ = stream.write_all(OK.as_bytes());
+            let _ = socket2::SockRef::from(&*stream).set_linger(Some(Duration::ZERO));
+            Then::Close
+        });
+        let breaking = LoadConfig { pipeline, connections: 16, ..config(&server.url()) };
+        let report = run(&breaking);
+        assert!(report.answered_total > 20 && report.failed_total > 0, "{report:?}");
+        assert_eq!(report.unanswered_at_end, 0, "{report:?}");
+    }
+}
+
+#[test]
 fn an_answer_that_does_not_come_times_out_and_is_in_the_latencies() {
     let server = Server::start(|_, _| {
         work_for(Duration::from_secs(30));

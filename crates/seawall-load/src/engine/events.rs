@@ -158,7 +158,9 @@ impl<W: Work> Engine<'_, W> {
 
     /// This connection may carry one more request.
     pub(super) fn has_room(&self, conn: &Conn) -> bool {
-        conn.flights.len() < self.config.pipeline && conn.carried < self.config.requests_per_connection
+        conn.state == State::Open
+            && conn.flights.len() < self.config.pipeline
+            && conn.carried < self.config.requests_per_connection
     }
 
     /// Goes on writing what did not fit into the kernel's buffer.
@@ -346,9 +348,15 @@ impl<W: Work> Engine<'_, W> {
                 self.window.counts.waited += 1;
             }
             self.put(slot, next, now);
+            let conn = &self.conns[slot as usize];
+            if conn.generation != generation || conn.state != State::Open {
+                return Then::Gone; // it could not be written
+            }
         }
         self.flush(slot, now);
-        if self.conns[slot as usize].generation == generation { Then::ReadOn } else { Then::Gone }
+        let conn = &self.conns[slot as usize];
+        let same = conn.generation == generation && conn.state == State::Open;
+        if same { Then::ReadOn } else { Then::Gone }
     }
 
     #[inline]

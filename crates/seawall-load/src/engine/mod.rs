@@ -327,11 +327,14 @@ impl<'a, W: Work> Engine<'a, W> {
     /// Writes what was put into a connection's buffer.
     #[inline]
     fn flush(&mut self, slot: u32, now: u64) {
+        if self.conns[slot as usize].state != State::Open {
+            return; // it has failed since
+        }
         if self.conns[slot as usize].session.is_some() {
             self.advance(slot, &[], now); // hands out what was put in
         }
         let conn = &mut self.conns[slot as usize];
-        if !conn.out.is_empty() && conn.write(None) == Written::Failed {
+        if conn.state == State::Open && !conn.out.is_empty() && conn.write(None) == Written::Failed {
             self.fail(slot, ErrorClass::Write, now);
         }
     }
