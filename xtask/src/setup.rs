@@ -38,12 +38,31 @@ const TOOLS: [Tool; 7] = [
     Tool {
         program: "/usr/lib/python3/dist-packages/pip",
         package: "python3-pip",
-        reason: "installs the WebSocket test suite, which Debian does not package",
+        reason: "installs the test suites for WebSockets and API descriptions, which Debian does not package",
     },
 ];
 
-/// What comes from PyPI, with its hash.
-const REQUIREMENTS: &str = "crates/seawall-http/tests/clients/requirements.txt";
+/// What comes from PyPI, with all versions fixed.
+struct Requirements {
+    list: &'static str,
+    /// Below the target folder.
+    folder: &'static str,
+    /// Is there once the rest is.
+    package: &'static str,
+}
+
+const REQUIREMENTS: [Requirements; 2] = [
+    Requirements {
+        list: "crates/seawall-http/tests/clients/requirements.txt",
+        folder: "tools/python",
+        package: "autobahntestsuite",
+    },
+    Requirements {
+        list: "crates/flashsale/tests/description/requirements.txt",
+        folder: "tools/schemathesis",
+        package: "schemathesis",
+    },
+];
 
 /// Checked with Rust 1.95; any version that is already there will do. Unoptimised and without self-update (no TLS to
 /// compile): a third of the work, and a test runner mostly waits.
@@ -121,17 +140,19 @@ fn install_nextest() -> Result<()> {
 /// Below the target folder, where the tests that need them look: no other Python program sees them.
 fn install_python_packages(root: &Path) -> Result<()> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    let folder = target.join("tools/python");
-    if folder.join("autobahntestsuite").is_dir() {
-        return Ok(());
-    }
-    println!("installing what the tests need from PyPI into {}", folder.display());
-    let mut command = Command::new("/usr/bin/python3");
-    command.args(["-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--requirement"]);
-    command.arg(root.join(REQUIREMENTS)).arg("--target").arg(&folder).stdin(Stdio::null());
-    let status = command.status().context("cannot start /usr/bin/python3")?;
-    if !status.success() {
-        bail!("pip could not install {REQUIREMENTS} ({status})");
+    for Requirements { list, folder, package } in &REQUIREMENTS {
+        let folder = target.join(folder);
+        if folder.join(package).is_dir() {
+            continue;
+        }
+        println!("installing {package} from PyPI into {}", folder.display());
+        let mut command = Command::new("/usr/bin/python3");
+        command.args(["-m", "pip", "install", "--quiet", "--no-deps", "--requirement"]);
+        command.arg(root.join(list)).arg("--target").arg(&folder).stdin(Stdio::null());
+        let status = command.status().context("cannot start /usr/bin/python3")?;
+        if !status.success() {
+            bail!("pip could not install {list} ({status})");
+        }
     }
     Ok(())
 }

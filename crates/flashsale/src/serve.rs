@@ -38,6 +38,7 @@ fn run(
     let workers = (config.workers > 0).then_some(config.workers);
     let server = ServerConfig { workers, ..ServerConfig::default() };
     let app = crate::api::app(shop.clone()).registry(registry).config(server);
+    admin.show_tasks(&app.tasks());
     // The framework's error is no std error, on purpose; its text is all that is needed here.
     let server = app.bind(&config.listen.to_string()).map_err(|error| format!("{error:?}"))?;
     let mut out = std::io::stdout().lock();

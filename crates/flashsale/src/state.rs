@@ -1,12 +1,13 @@
 //! The states of an order: the one word list that service, checker and clients share.
 
+use seawall::openapi::{ToSchema, utoipa};
 use serde::{Deserialize, Serialize};
 
 /// The states of an order.
 ///
 /// `pending` becomes `confirmed` or `rejected`; `confirmed` becomes `paid`, `cancelled` or `expired`; `pending` may
 /// also become `cancelled`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderState {
     /// Acknowledged; the stock has not been asked yet.

@@ -46,7 +46,9 @@ pub use context::Context;
 pub use cookies::CookieKeys;
 pub use cookies::{SameSite, SetCookie};
 pub use error::{BuildError, Error, Field, Result};
-pub use extract::{Bind, Cookie, Extract, ExtractOptional, Form, Header, Json, Path, Query, State, WholeBody};
+pub use extract::{
+    Bind, Cookie, Extract, ExtractOptional, Form, Header, Json, Path, Query, State, WholeBody,
+};
 #[cfg(feature = "multipart")]
 pub use extract::{Multipart, MultipartConfig, MultipartForm, MultipartLimits};
 pub use handler::{Endpoint, Handler, RouteOptions};

@@ -9,12 +9,14 @@
 use std::future;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use seawall_core::ConfigError;
 use seawall_core::metrics::Registry;
 use seawall_http::{App, Context, Error, Response, Result, ServerConfig, State};
+use seawall_tasks::Tasks;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 
@@ -59,6 +61,7 @@ pub enum AdminError {
 pub struct Admin {
     local_addr: SocketAddr,
     health: Health,
+    tasks: Arc<OnceLock<Tasks>>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -68,6 +71,7 @@ pub struct Admin {
 struct View {
     registry: Registry,
     health: Health,
+    tasks: Arc<OnceLock<Tasks>>,
     started: Instant,
 }
 
@@ -91,13 +95,19 @@ impl Admin {
         let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(1).build();
         let runtime = runtime.map_err(AdminError::Thread)?;
         let health = Health::new();
-        let view = View { registry: registry.clone(), health: health.clone(), started: clock::now() };
+        let tasks = Arc::<OnceLock<Tasks>>::default();
+        let view = View {
+            registry: registry.clone(),
+            health: health.clone(),
+            tasks: Arc::clone(&tasks),
+            started: clock::now(),
+        };
         let (stop, stopped) = oneshot::channel();
         let thread = thread::Builder::new().name("seawall-admin".to_owned());
         let thread = thread.spawn(move || run(&runtime, listener, view, stopped));
         let thread = Some(thread.map_err(AdminError::Thread)?);
         tracing::info!(addr = %local_addr, "the admin listener is listening");
-        Ok(Self { local_addr, health, stop: Some(stop), thread })
+        Ok(Self { local_addr, health, tasks, stop: Some(stop), thread })
     }
 
     /// The address that was bound; with the port, if 0 was asked for.
@@ -108,6 +118,12 @@ impl Admin {
     /// The health that `/health/ready` shows: add checks to it, and tell it when shutdown begins.
     pub fn health(&self) -> &Health {
         &self.health
+    }
+
+    /// Shows these tasks under `/debug/seawall/tasks`: who started how many, and which do not let go. Those of an app are
+    /// [`App::tasks`]. The first ones given count.
+    pub fn show_tasks(&self, tasks: &Tasks) {
+        let _ = self.tasks.set(tasks.clone());
     }
 
     /// Stops at once, answers under way included, and waits for the thread. Dropping does the same.
@@ -156,6 +172,7 @@ fn app(view: View) -> App {
         .get("/", index)
         .get("/metrics", metrics)
         .get("/debug/seawall/signals", signals)
+        .get("/debug/seawall/tasks", tasks)
         .get("/health/live", live)
         .get("/health/ready", ready)
 }
@@ -165,6 +182,7 @@ const INDEX: &str = "<!doctype html><meta charset=utf-8><title>Seawall admin</ti
 <ul>
 <li><a href=\"/metrics\">/metrics</a> Prometheus text
 <li><a href=\"/debug/seawall/signals\">/debug/seawall/signals</a> CPU, memory, context switches, queues, pools (JSON)
+<li><a href=\"/debug/seawall/tasks\">/debug/seawall/tasks</a> tasks by where they were started, and those that do not let go (JSON)
 <li><a href=\"/health/live\">/health/live</a> the process is alive
 <li><a href=\"/health/ready\">/health/ready</a> it should get requests
 </ul>
@@ -183,6 +201,11 @@ async fn metrics(c: Context, view: State<View>) -> Result<Response> {
 async fn signals(c: Context, view: State<View>) -> Result<Response> {
     let uptime = clock::now().saturating_duration_since(view.started);
     c.json(200, &Signals::of(ProcessUsage::read(), &view.registry.snapshot(), uptime))
+}
+
+async fn tasks(c: Context, view: State<View>) -> Result<Response> {
+    let tasks = view.tasks.get().ok_or_else(|| Error::not_found("this service shows no tasks"))?;
+    c.json_pretty(200, &tasks.snapshot())
 }
 
 async fn live(c: Context) -> Result<Response> {

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use seawall_core::metrics::Registry;
 use seawall_http::{App, Context, Result, ServerConfig};
 use seawall_observe::{Admin, AdminConfig, AdminError};
+use seawall_tasks::Tasks;
 
 /// Far more than anything here takes, so that a busy machine fails no test.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -86,14 +87,34 @@ fn signals_are_one_json_document() {
 }
 
 #[test]
+fn tasks_are_shown_by_where_they_were_started() {
+    let admin = start(&Registry::new());
+    assert_eq!(get(admin.local_addr(), "/debug/seawall/tasks").0, 404);
+    let tasks = Tasks::default();
+    admin.show_tasks(&tasks);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let _inside = runtime.enter();
+    let task = tasks.spawn("leak", std::future::pending::<()>()).unwrap();
+    let (status, _, body) = get(admin.local_addr(), "/debug/seawall/tasks");
+    let shown: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(
+        (status, shown["live"].as_u64(), shown["sites"][0]["name"].as_str()),
+        (200, Some(1), Some("leak"))
+    );
+    assert!(shown["sites"][0]["place"].as_str().unwrap().contains("tests/admin.rs"), "{shown}");
+    drop(task);
+}
+
+#[test]
 fn the_index_page_names_every_route() {
     let admin = start(&Registry::new());
+    admin.show_tasks(&Tasks::default());
     let (_, head, body) = get(admin.local_addr(), "/");
     assert!(head.contains("content-type: text/html"), "{head}");
     for path in body.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next()) {
         assert_eq!(get(admin.local_addr(), path).0, 200, "{path}");
     }
-    assert_eq!(body.matches("href").count(), 4);
+    assert_eq!(body.matches("href").count(), 5);
 }
 
 #[test]

@@ -11,6 +11,7 @@
 //! | `POST /api/v1/orders` `{"user_id", "product_id", "quantity"}`, header `Idempotency-Key` | 202 `{"order_id", "state": "pending"}` |
 //! | `GET /api/v1/orders/:id` | the order as it stands |
 //! | `POST /api/v1/orders/:id/pay`, `/cancel` | the order; 409 in the wrong state |
+//! | `GET /openapi.json`, `GET /docs` | this, for machines and for people |
 //!
 //! Refusals are `{"message", "code"?, "fields"?}`. For orders: 400 bad JSON or key, 404 `unknown_product`,
 //! `unknown_user`, `unknown_order`, 409 `sold_out`, `user_limit`, `not_started`, `wrong_state`, 422 a value that is not
@@ -23,6 +24,7 @@ mod products;
 mod users;
 
 use seawall::App;
+use seawall::openapi::OpenApi;
 
 use crate::domain::{Shop, ShopError};
 
@@ -37,6 +39,9 @@ pub fn app(shop: Shop) -> App {
                 .mount("/orders", orders::routes())
         })
         .mount("/", page::routes())
+        .openapi(OpenApi::new("Flash sale", env!("CARGO_PKG_VERSION")).description(
+            "A shop that sells a few units to very many buyers: nothing is oversold, lost or deducted twice.",
+        ))
 }
 
 #[cfg(test)]

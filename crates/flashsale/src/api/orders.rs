@@ -1,5 +1,6 @@
 //! Orders: place, look at, pay, cancel.
 
+use seawall::openapi::{Operation, ToSchema, utoipa};
 use seawall::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -9,25 +10,53 @@ use crate::state::OrderState;
 
 /// The routes below `/orders`.
 pub(super) fn routes() -> Group {
-    Group::new().post("", create).get("/:id", show).post("/:id/pay", pay).post("/:id/cancel", cancel)
+    let create = create.doc(
+        about("Places an order")
+            .description("The order is acknowledged when it is on the disk, and decided soon after.")
+            .header::<IdempotencyKey>("Idempotency-Key", true, "sent again, it gives the same order")
+            .body::<CreateOrder>()
+            .answer::<Created>(202, "acknowledged")
+            .error(404, "unknown_product, unknown_user")
+            .error(409, "sold_out, user_limit, not_started")
+            .error(422, "a value that is not allowed, key_reused")
+            .error(503, "overloaded"),
+    );
+    let one = |summary: &str| {
+        let one = about(summary).path::<u64>("id").answer::<OrderView>(200, "the order as it stands");
+        one.error(404, "unknown_order")
+    };
+    let pay = pay.doc(one("Pays an order").error(409, "wrong_state"));
+    let cancel = cancel.doc(one("Cancels an order").error(409, "wrong_state"));
+    Group::new()
+        .post("", create)
+        .get("/:id", show.doc(one("An order")))
+        .post("/:id/pay", pay)
+        .post("/:id/cancel", cancel)
 }
 
-#[derive(Debug, Deserialize)]
+fn about(summary: &str) -> Operation {
+    Operation::new(summary).tag("orders")
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct CreateOrder {
+    #[schema(minimum = 1)]
     user_id: u64,
+    #[schema(minimum = 1)]
     product_id: u64,
+    #[schema(minimum = 1, maximum = 100)]
     quantity: u32,
 }
 
 /// The answer to a new order; the same every time it is asked for with the same key.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Created {
     order_id: u64,
     state: OrderState,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct OrderView {
     order_id: u64,
     state: OrderState,
@@ -77,6 +106,8 @@ async fn cancel(Path(id): Path<u64>, shop: State<Shop>) -> Result<Json<OrderView
 }
 
 /// The header that makes it safe to send an order again.
+#[derive(ToSchema)]
+#[schema(min_length = 1, max_length = 64, pattern = "^[!-~]+$")]
 struct IdempotencyKey(String);
 
 impl Extract for IdempotencyKey {

@@ -1,5 +1,6 @@
 //! The page: plain HTML, CSS and JavaScript, compiled in.
 
+use seawall::openapi::Operation;
 use seawall::prelude::*;
 
 const HTML: &str = include_str!("../web/index.html");
@@ -8,7 +9,12 @@ const JS: &str = include_str!("../web/sale.js");
 
 /// The page and what it loads.
 pub(super) fn routes() -> Group {
-    Group::new().get("/", page).get("/sale.css", style).get("/sale.js", script)
+    let file =
+        |summary: &str, kind: &str| Operation::new(summary).tag("page").answer_as(200, kind, "the file");
+    Group::new()
+        .get("/", page.doc(file("The page", "text/html; charset=utf-8")))
+        .get("/sale.css", style.doc(file("How it looks", "text/css; charset=utf-8")))
+        .get("/sale.js", script.doc(file("What it does", "text/javascript; charset=utf-8")))
 }
 
 async fn page(c: Context) -> Result<Response> {

@@ -1,5 +1,6 @@
 //! Products and their stock, to look at.
 
+use seawall::openapi::{Operation, ToSchema, utoipa};
 use seawall::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -11,14 +12,38 @@ const MAX_LIMIT: u32 = 100;
 
 /// The routes below `/products`.
 pub(super) fn routes() -> Group {
+    let list = list.doc(
+        about("Products by number")
+            .query::<Page>()
+            .answer::<Vec<ProductView<'_>>>(200, "at most `limit` of them"),
+    );
+    let show = show.doc(
+        about("A product")
+            .path::<u64>("id")
+            .answer::<ProductView<'_>>(200, "the product")
+            .error(404, UNKNOWN),
+    );
+    let stock = stock.doc(
+        about("Its stock, up to a second old")
+            .path::<u64>("id")
+            .answer::<StockView>(200, "what is left")
+            .error(404, UNKNOWN),
+    );
     Group::new().get("", list).get("/:id", show).get("/:id/stock", stock)
 }
 
-#[derive(Debug, Deserialize)]
+const UNKNOWN: &str = "unknown_product";
+
+fn about(summary: &str) -> Operation {
+    Operation::new(summary).tag("products")
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 struct Page {
     /// Only products with a higher number.
     after: u64,
+    #[schema(minimum = 1, maximum = 100)]
     limit: u32,
 }
 
@@ -28,7 +53,7 @@ impl Default for Page {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct ProductView<'a> {
     id: u64,
     name: &'a str,
@@ -60,7 +85,7 @@ async fn show(c: Context, Path(id): Path<u64>, shop: State<Shop>) -> Result<Resp
     c.json(200, &ProductView::new(&product, shop.now_ms()))
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct StockView {
     product_id: u64,
     left: u64,

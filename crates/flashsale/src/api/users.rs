@@ -1,5 +1,6 @@
 //! Users: make one, look at one.
 
+use seawall::openapi::{Operation, ToSchema, utoipa};
 use seawall::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -11,16 +12,30 @@ const MAX_NAME: usize = 100;
 
 /// The routes below `/users`.
 pub(super) fn routes() -> Group {
+    let create = create.doc(
+        about("Makes a user")
+            .body::<CreateUser>()
+            .answer::<UserView>(201, "the user")
+            .error(422, "a bad name"),
+    );
+    let show = show.doc(
+        about("A user").path::<u64>("id").answer::<UserView>(200, "the user").error(404, "unknown_user"),
+    );
     Group::new().post("", create).get("/:id", show)
 }
 
-#[derive(Debug, Deserialize)]
+fn about(summary: &str) -> Operation {
+    Operation::new(summary).tag("users")
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct CreateUser {
+    #[schema(min_length = 1, max_length = 100, pattern = r"\S")]
     name: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct UserView {
     id: u64,
     name: String,

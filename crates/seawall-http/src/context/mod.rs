@@ -83,7 +83,9 @@ enum BodyState {
     /// Somebody streams it, or was cancelled while reading all of it.
     Taken,
     /// Nobody can have all of it: it is over this limit, or the client broke it off.
-    Refused { over: Option<usize> },
+    Refused {
+        over: Option<usize>,
+    },
 }
 
 /// The route, and where its parameters stand in the path.

@@ -2,7 +2,6 @@
 
 use serde_json::{Map, Value, json};
 
-use super::operation::parameter;
 use super::{OpenApi, Operation};
 use crate::app::RouteInfo;
 use crate::router::Pattern;
@@ -24,9 +23,7 @@ pub(crate) fn document(api: &OpenApi, routes: &[(RouteInfo, Option<Operation>)])
         let bare = Operation::default();
         let operation = operation.as_ref().unwrap_or(&bare);
         schemas.extend(operation.schemas.clone());
-        let parameters =
-            template.params.iter().map(|(name, schema)| parameter(name, "path", true, schema.clone()));
-        let mut described = operation.to_json(parameters.collect());
+        let mut described = operation.to_json(&template.params);
         if let Some(name) = &route.name {
             described["operationId"] = name.as_str().into();
         }

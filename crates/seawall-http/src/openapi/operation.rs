@@ -13,6 +13,8 @@ pub struct Operation {
     description: Option<String>,
     tags: Vec<String>,
     deprecated: bool,
+    /// Schemas of path parameters, in place of what the pattern says.
+    path: BTreeMap<String, Value>,
     parameters: Vec<Value>,
     body: Option<Value>,
     answers: BTreeMap<u16, Value>,
@@ -44,6 +46,13 @@ impl Operation {
         self.deprecated = true;
         self
     }
+    /// The type of a path parameter, where the pattern says less.
+    #[must_use]
+    pub fn path<T: ToSchema>(mut self, name: &str) -> Self {
+        let schema = self.reference::<T>();
+        self.path.insert(name.to_owned(), schema);
+        self
+    }
     /// Query parameters: the fields of `T`.
     #[must_use]
     pub fn query<T: ToSchema>(mut self) -> Self {
@@ -56,10 +65,11 @@ impl Operation {
         }
         self
     }
-    /// A request header.
+    /// A request header whose value is a `T`.
     #[must_use]
-    pub fn header(mut self, name: &str, required: bool, description: &str) -> Self {
-        let mut header = parameter(name, "header", required, json!({"type": "string"}));
+    pub fn header<T: ToSchema>(mut self, name: &str, required: bool, description: &str) -> Self {
+        let schema = self.reference::<T>();
+        let mut header = parameter(name, "header", required, schema);
         header["description"] = description.into();
         self.parameters.push(header);
         self
@@ -141,8 +151,12 @@ impl Operation {
         }
     }
 
-    /// As OpenAPI writes it, behind the path parameters, which come first.
-    pub(super) fn to_json(&self, mut parameters: Vec<Value>) -> Value {
+    /// As OpenAPI writes it. The path's parameters come first.
+    pub(super) fn to_json(&self, path: &[(String, Value)]) -> Value {
+        let of_path = path.iter().map(|(name, schema)| {
+            parameter(name, "path", true, self.path.get(name).unwrap_or(schema).clone())
+        });
+        let mut parameters: Vec<_> = of_path.collect();
         parameters.extend(self.parameters.iter().cloned());
         let mut answers: Map<String, Value> =
             self.answers.iter().map(|(status, answer)| (status.to_string(), answer.clone())).collect();
@@ -168,6 +182,6 @@ impl Operation {
 }
 
 /// A parameter as OpenAPI writes it.
-pub(super) fn parameter(name: &str, place: &str, required: bool, schema: Value) -> Value {
+fn parameter(name: &str, place: &str, required: bool, schema: Value) -> Value {
     json!({"name": name, "in": place, "required": required, "schema": schema})
 }

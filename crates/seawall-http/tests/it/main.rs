@@ -34,9 +34,9 @@ mod middleware;
 #[cfg(feature = "multipart")]
 mod multipart;
 mod named;
-mod pre_routing;
 #[cfg(feature = "openapi")]
 mod openapi;
+mod pre_routing;
 mod routing;
 mod server;
 mod sources;
@@ -52,6 +52,8 @@ mod testing;
 #[cfg(feature = "tower")]
 mod tower;
 mod tracing;
+#[cfg(feature = "garde")]
+mod validation;
 #[cfg(feature = "websocket")]
 mod websocket;
 
