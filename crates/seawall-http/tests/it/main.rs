@@ -15,9 +15,9 @@ mod binding;
 mod body;
 mod body_dump;
 mod client_ip;
-mod cookies;
 #[cfg(feature = "compression")]
 mod compression;
+mod cookies;
 mod deadline;
 mod derive;
 mod errors;
@@ -45,10 +45,8 @@ mod start;
 mod static_files;
 mod swap;
 mod tasks;
-mod timeouts;
-#[cfg(feature = "garde")]
-mod validation;
 mod testing;
+mod timeouts;
 #[cfg(feature = "tower")]
 mod tower;
 mod tracing;
