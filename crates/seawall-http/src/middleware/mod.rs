@@ -11,14 +11,17 @@ mod body_limit;
 pub(crate) mod coding;
 #[cfg(feature = "compression")]
 mod compress;
+mod concurrency_limit;
 mod cors;
 mod csrf;
 #[cfg(feature = "compression")]
 mod decompress;
 mod etag;
 mod hook;
+mod idempotency;
 mod method_override;
 mod next;
+mod rate_limiter;
 mod recover;
 mod redirect;
 mod request_id;
@@ -51,6 +54,7 @@ pub use body_limit::BodyLimit;
 pub use coding::Coding;
 #[cfg(feature = "compression")]
 pub use compress::{Compress, CompressConfig};
+pub use concurrency_limit::{ConcurrencyLimit, ConcurrencyLimitConfig};
 pub use cors::{Cors, CorsConfig};
 pub use csrf::{Csrf, CsrfConfig, CsrfToken};
 #[cfg(feature = "compression")]
@@ -58,8 +62,13 @@ pub use decompress::{Decompress, DecompressConfig};
 pub use etag::{ETag, ETagConfig};
 pub(crate) use hook::Looked;
 pub use hook::{Hook, after, before};
+pub use idempotency::{
+    Begun, Idempotency, IdempotencyConfig, IdempotencyStore, MemoryIdempotency, MemoryIdempotencyConfig,
+    StoredAnswer,
+};
 pub use method_override::{MethodOverride, MethodOverrideConfig, MethodSource};
 pub use next::Next;
+pub use rate_limiter::{RateLimitHeaders, RateLimiter, RateLimiterConfig};
 pub use recover::Recover;
 pub use redirect::{CanonicalRedirect, CanonicalRedirectConfig, CanonicalUrl};
 pub use request_id::RequestId;

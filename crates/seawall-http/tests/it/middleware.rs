@@ -3,8 +3,10 @@
 mod auth;
 mod cors;
 mod csrf;
+mod idempotency;
 #[cfg(feature = "jwt")]
 mod jwt;
+mod limits;
 mod secure_headers;
 mod unless;
 
