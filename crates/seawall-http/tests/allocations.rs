@@ -15,7 +15,8 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use http::{Method, StatusCode};
 use seawall_http::middleware::{
-    AccessLog, BodyLimit, Cors, CorsConfig, RequestId, SecureHeaders, SecureHeadersConfig,
+    AccessLog, BodyLimit, ConcurrencyLimit, ConcurrencyLimitConfig, Cors, CorsConfig, Csrf, CsrfConfig,
+    RateLimitHeaders, RateLimiter, RateLimiterConfig, RequestId, SecureHeaders, SecureHeadersConfig,
 };
 use seawall_http::routing::RouteTable;
 use seawall_http::{
@@ -145,6 +146,16 @@ fn middleware() {
     check("Cors", app().with(Cors::new(&origins).unwrap()), "/", EMPTY + 3);
     let secure = SecureHeaders::new(&SecureHeadersConfig::default()).unwrap();
     check("SecureHeaders", app().with(secure), "/", EMPTY + 2);
+    let csrf = Csrf::new(&CsrfConfig::default()).unwrap();
+    check("Csrf", app().with(csrf), "/", EMPTY + 1);
+    let limit = |headers| {
+        RateLimiter::new(&RateLimiterConfig { requests: 1_000, headers, ..RateLimiterConfig::default() })
+            .unwrap()
+    };
+    check("RateLimiter without headers", app().with(limit(RateLimitHeaders::None)), "/", EMPTY);
+    check("RateLimiter", app().with(limit(RateLimitHeaders::Draft)), "/", EMPTY + 6);
+    let limit = ConcurrencyLimit::new(&ConcurrencyLimitConfig::default()).unwrap();
+    check("ConcurrencyLimit", app().with(limit), "/", EMPTY + 2);
     check("pre", app().pre(before(|_| Ok(None))), "/", EMPTY + 1);
 }
 #[test]

@@ -30,6 +30,7 @@ mod seconds;
 mod secret;
 mod secure_headers;
 mod timeout;
+mod session;
 mod trailing_slash;
 mod unless;
 
@@ -77,6 +78,7 @@ pub use rewrite::{Rewrite, RewriteConfig, RewriteRule};
 pub use secret::Secret;
 pub use secure_headers::{SecureHeaders, SecureHeadersConfig};
 pub use timeout::{Timeout, TimeoutConfig};
+pub use session::{MemorySessions, MemorySessionsConfig, Session, SessionConfig, SessionStore, Sessions};
 pub use trailing_slash::{Slash, TrailingSlash, TrailingSlashConfig};
 pub use unless::Unless;
 

@@ -8,6 +8,7 @@ mod idempotency;
 mod jwt;
 mod limits;
 mod secure_headers;
+mod session;
 mod unless;
 
 use std::io;

@@ -12,7 +12,7 @@
 //! | it was answered by a stream, or by more than `max_body_bytes` | 409, code `idempotency_not_kept`: it is done, but not to be had again |
 //! | the handler failed (`Err`, a panic, or a 5xx) | nothing is kept, and the next request with the key runs |
 //! | the client goes away, or a timeout further out strikes | the handler runs to its end all the same, and its answer is kept: this is the case that the key is for |
-//! | the process ends | what runs is lost; the next request with the key runs |
+//! | the process ends | it waits for what runs, within the drain; what is cut then is lost; the next request with the key runs |
 
 mod store;
 
@@ -87,8 +87,8 @@ type Scope = dyn for<'c> Fn(&'c Context) -> Option<Cow<'c, str>> + Send + Sync;
 /// readable.
 ///
 /// It belongs inside of whatever refuses requests (those are not answered twice but refused twice), and
-/// [`Recover`](super::Recover) is not needed inside. The handler runs on a task of its own, so that a client that goes
-/// away does not stop it.
+/// [`Recover`](super::Recover) is not needed inside. The handler runs on a task of its own
+/// ([`Context::spawn_detached`]), so that a client that goes away does not stop it, and a drain waits for it.
 ///
 /// ```
 /// use seawall_http::App;
@@ -136,6 +136,24 @@ impl<S: IdempotencyStore> Idempotency<S> {
         Self { scope: Some(Box::new(scope)), ..self }
     }
 
+    /// Runs the handler on a task that goes on without the client.
+    async fn run(&self, claim: Claim<S>, c: Context, next: Next) -> Result<Response> {
+        let (spare, inner) = (claim.clone(), c.clone());
+        let run = async move {
+            let answer = AssertUnwindSafe(next.run(inner)).catch_unwind().await;
+            let answer = answer.unwrap_or_else(|panic| Err(panicked(&*panic)));
+            claim.end(&answer).await;
+            answer
+        };
+        match c.spawn_detached("request with an Idempotency-Key", run) {
+            Ok(task) => task.await.unwrap_or_else(|cut| Err(Error::internal(cut))),
+            Err(full) => {
+                spare.end(&Err(Error::internal("no room for its task"))).await;
+                Err(full)
+            }
+        }
+    }
+
     /// The key that the store sees: one per scope and key of the client.
     fn key(&self, c: &Context) -> Result<Option<[u8; 32]>> {
         let mut sent = c.headers().get_all(KEY).iter();
@@ -167,6 +185,12 @@ struct Claim<S> {
     key: [u8; 32],
     claim: u64,
     max_body_bytes: usize,
+}
+
+impl<S> Clone for Claim<S> {
+    fn clone(&self) -> Self {
+        Self { store: Arc::clone(&self.store), ..*self }
+    }
 }
 
 impl<S: IdempotencyStore> Claim<S> {
@@ -244,15 +268,10 @@ impl<S: IdempotencyStore> Middleware for Idempotency<S> {
         let fingerprint = digest(&[c.method().as_str().as_bytes(), target.as_bytes(), &body]);
         match self.store.begin(key, fingerprint).await? {
             Begun::New(claim) => {
-                let answer = AssertUnwindSafe(next.run(c)).catch_unwind();
                 let store = Arc::clone(&self.store);
                 let claim = Claim { store, key, claim, max_body_bytes: self.max_body_bytes };
-                let run = async move {
-                    let answer = answer.await.unwrap_or_else(|panic| Err(panicked(&*panic)));
-                    claim.end(&answer).await;
-                    answer
-                };
-                tokio::spawn(run).await.unwrap_or_else(|cut| Err(Error::internal(cut)))
+                // No await between the claim and the task that ends it: nobody can cancel it in between.
+                self.run(claim, c, next).await
             }
             Begun::InFlight => Err(Error::conflict("the first request with this Idempotency-Key still runs")
                 .code("idempotency_in_flight")

@@ -111,13 +111,22 @@ struct Entry {
     fingerprint: [u8; 32],
     claim: u64,
     ends: Instant,
-    /// `None` while the first request runs.
-    answer: Option<Option<StoredAnswer>>,
+    progress: Progress,
+}
+
+enum Progress {
+    /// The first request runs.
+    Running,
+    /// It was answered; `None` if the answer could not be kept.
+    Answered(Option<StoredAnswer>),
 }
 
 impl Entry {
     fn bytes(&self) -> usize {
-        self.answer.iter().flatten().map(size).sum()
+        match &self.progress {
+            Progress::Answered(Some(answer)) => size(answer),
+            Progress::Answered(None) | Progress::Running => 0,
+        }
     }
 }
 
@@ -165,10 +174,10 @@ impl State {
     ) -> Option<Begun> {
         self.drop_ended(now);
         if let Some(entry) = self.entries.get(&key) {
-            return Some(match &entry.answer {
+            return Some(match &entry.progress {
                 _ if entry.fingerprint != fingerprint => Begun::Mismatch,
-                None => Begun::InFlight,
-                Some(answer) => Begun::Done(answer.clone()),
+                Progress::Running => Begun::InFlight,
+                Progress::Answered(answer) => Begun::Done(answer.clone()),
             });
         }
         if self.entries.len() >= config.max_keys && !self.drop_oldest_answer() {
@@ -177,7 +186,7 @@ impl State {
         self.claims += 1;
         let (claim, ends) = (self.claims, now + config.keep);
         self.ages.insert((ends, claim), key);
-        self.entries.insert(key, Entry { fingerprint, claim, ends, answer: None });
+        self.entries.insert(key, Entry { fingerprint, claim, ends, progress: Progress::Running });
         Some(Begun::New(claim))
     }
 
@@ -196,7 +205,7 @@ impl State {
         while self.bytes + needed > config.max_bytes && self.drop_oldest_answer() {}
         self.bytes += needed;
         if let Some(entry) = self.entries.get_mut(&key) {
-            entry.answer = Some(answer);
+            entry.progress = Progress::Answered(answer);
         }
     }
 
@@ -223,7 +232,9 @@ impl State {
 
     /// Makes room. Requests that still run are not touched: their claim is what keeps a second one out.
     fn drop_oldest_answer(&mut self) -> bool {
-        let is_done = |key: &&[u8; 32]| self.entries.get(*key).is_some_and(|entry| entry.answer.is_some());
+        let is_done = |key: &&[u8; 32]| {
+            self.entries.get(*key).is_some_and(|entry| matches!(entry.progress, Progress::Answered(_)))
+        };
         let oldest = self.ages.values().find(is_done).copied();
         if let Some(oldest) = oldest {
             self.remove(oldest);

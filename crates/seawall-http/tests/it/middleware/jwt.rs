@@ -21,6 +21,7 @@ struct User {
     admin: bool,
 }
 
+#[expect(clippy::disallowed_methods, reason = "a token ends at a time of day")]
 fn now() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs()
 }
