@@ -29,8 +29,8 @@ mod rewrite;
 mod seconds;
 mod secret;
 mod secure_headers;
-mod timeout;
 mod session;
+mod timeout;
 mod trailing_slash;
 mod unless;
 
@@ -77,8 +77,8 @@ pub(crate) use request_id::{request_id, send_id};
 pub use rewrite::{Rewrite, RewriteConfig, RewriteRule};
 pub use secret::Secret;
 pub use secure_headers::{SecureHeaders, SecureHeadersConfig};
-pub use timeout::{Timeout, TimeoutConfig};
 pub use session::{MemorySessions, MemorySessionsConfig, Session, SessionConfig, SessionStore, Sessions};
+pub use timeout::{Timeout, TimeoutConfig};
 pub use trailing_slash::{Slash, TrailingSlash, TrailingSlashConfig};
 pub use unless::Unless;
 
