@@ -16,7 +16,7 @@ use seawall_core::Class;
 use crate::clock;
 use crate::context::{AtTheEnd, Context};
 use crate::measure::{End, Ending};
-use crate::middleware::access_log;
+use crate::middleware::{Ended, access_log};
 use crate::respond::{BodyFailed, Response, WireBody};
 
 /// A request under way.
@@ -60,6 +60,9 @@ impl Drop for Flight {
         }
         if c.is_left_to_the_end(AtTheEnd::Log) {
             access_log(c, self.ending, self.class, taken);
+        }
+        if let Some(lines) = c.lines() {
+            lines.log(c, &Ended { ending: self.ending, class: self.class, taken });
         }
         c.end();
     }

@@ -27,6 +27,7 @@ use parking_lot::Mutex;
 use crate::app::{Chain, Shared};
 use crate::body::Body;
 use crate::error::Result;
+use crate::middleware::Lines;
 use crate::proxies::Client;
 use crate::router::Params;
 use crate::trace::TraceContext;
@@ -62,6 +63,8 @@ struct Exchange {
     life: deadline::Life,
     /// What middleware asked to be done at the end: bits of [`AtTheEnd`].
     at_the_end: AtomicU8,
+    /// Where its line is written, if anywhere.
+    lines: OnceLock<Arc<Lines>>,
     values: Values,
     shared: Arc<Shared>,
 }
@@ -112,6 +115,7 @@ impl Context {
             deadline: deadline::DeadlineCell::default(),
             life: deadline::Life::default(),
             at_the_end: AtomicU8::new(0),
+            lines: OnceLock::new(),
             values: Values::default(),
             shared,
         }))
@@ -208,6 +212,13 @@ impl Context {
     }
     pub(crate) fn is_left_to_the_end(&self, what: AtTheEnd) -> bool {
         self.0.at_the_end.load(Ordering::Relaxed) & what as u8 != 0
+    }
+    /// Has a line written at the end; the first one who asks for it decides where.
+    pub(crate) fn write_lines(&self, lines: &Arc<Lines>) {
+        let _ = self.0.lines.set(Arc::clone(lines));
+    }
+    pub(crate) fn lines(&self) -> Option<&Lines> {
+        self.0.lines.get().map(|lines| &**lines)
     }
     pub(crate) fn matched(&self) -> Option<&Matched> {
         self.0.matched.get()

@@ -45,8 +45,8 @@ use crate::error::Result;
 use crate::extract::Needs;
 use crate::respond::Response;
 
-pub use access_log::AccessLog;
-pub(crate) use access_log::access_log;
+pub use access_log::{AccessLines, AccessLog, AccessLogConfig, LogField, LogFormat, LogTarget};
+pub(crate) use access_log::{Ended, Lines, access_log};
 pub use auth::{ApiKey, BasicAuth, BasicAuthConfig, BasicUser, CredentialSource, KeyAuth, KeyAuthConfig};
 #[cfg(feature = "jwt")]
 pub use auth::{Claims, Jwt, JwtAlgorithm, JwtConfig, JwtKey};

@@ -10,6 +10,7 @@
 extern crate seawall_http as seawall;
 
 mod aborted;
+mod access_lines;
 mod answers;
 mod binding;
 mod body;

@@ -1,4 +1,9 @@
-//! One log event per request, through `tracing`, under the target `seawall::access`.
+//! The access log: one event per request through `tracing` ([`AccessLog`]), or one line per request in a file, written
+//! by a thread of its own ([`AccessLines`]: `lines.rs`, `line.rs`, `ring.rs`).
+
+mod line;
+mod lines;
+mod ring;
 
 use std::time::Duration;
 
@@ -10,7 +15,11 @@ use crate::error::Result;
 use crate::measure::Ending;
 use crate::respond::Response;
 
-/// Logs each request when it is over: method, path, route, status, time in microseconds, peer, client, request id.
+pub use line::{LogField, LogFormat};
+pub use lines::{AccessLines, AccessLogConfig, LogTarget};
+pub(crate) use lines::{Ended, Lines};
+
+/// Logs each request when it is over, under the target `seawall::access`: method, path, route, status, time in microseconds, peer, client, request id.
 ///
 /// Where they say something: `class` of the error that the answer was made of, `error_type` as in the metrics
 /// (`aborted` if the client left before the end, with no status if it left before the answer), and `trace_id` if the

@@ -1,0 +1,277 @@
+//! One line of the access log, as text (`key=value`) or JSON. Pure: what is written, and when it was, are arguments.
+
+use std::fmt::{self, Write as _};
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::Deserialize;
+
+/// How a line is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// `key=value`, in quotes where a value needs them.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// What a line says. One without a value is left out, except that JSON says `null` for none of them either.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogField {
+    /// When the request ended, in UTC with milliseconds (RFC 3339).
+    Time,
+    /// The method.
+    Method,
+    /// The path as it was sent; never the query, which may carry secrets.
+    Path,
+    /// The pattern of the route.
+    Route,
+    /// The status, if there was an answer.
+    Status,
+    /// What went wrong: a 5xx, `aborted`, `broken_body`.
+    ErrorType,
+    /// The class of the error that the answer was made of.
+    Class,
+    /// From head to end, in microseconds.
+    Micros,
+    /// The other end of the connection.
+    Peer,
+    /// The client, as far as trusted proxies say.
+    Client,
+    /// The host that was asked for.
+    Host,
+    /// `User-Agent`.
+    UserAgent,
+    /// `Referer`, without its query.
+    Referer,
+    /// The HTTP version.
+    Version,
+    /// The request's id.
+    RequestId,
+    /// The trace's id, if it is known elsewhere.
+    TraceId,
+    /// `true` where the request took longer than the limit.
+    Slow,
+}
+
+impl LogField {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Time => "time",
+            Self::Method => "method",
+            Self::Path => "path",
+            Self::Route => "route",
+            Self::Status => "status",
+            Self::ErrorType => "error_type",
+            Self::Class => "class",
+            Self::Micros => "micros",
+            Self::Peer => "peer",
+            Self::Client => "client",
+            Self::Host => "host",
+            Self::UserAgent => "user_agent",
+            Self::Referer => "referer",
+            Self::Version => "version",
+            Self::RequestId => "request_id",
+            Self::TraceId => "trace_id",
+            Self::Slow => "slow",
+        }
+    }
+}
+
+/// The value of a field.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Value<'a> {
+    None,
+    Text(&'a str),
+    Number(u64),
+    True,
+    Time(SystemTime),
+    Ip(IpAddr),
+    Socket(SocketAddr),
+}
+
+impl<'a> From<Option<&'a str>> for Value<'a> {
+    fn from(text: Option<&'a str>) -> Self {
+        text.filter(|text| !text.is_empty()).map_or(Value::None, Value::Text)
+    }
+}
+
+/// Longer texts are cut, so that a line has a length.
+const LONGEST: usize = 1024;
+
+/// Appends a line, with its line break. It allocates nothing if there is room.
+pub(super) fn write<'a>(
+    into: &mut String,
+    format: LogFormat,
+    fields: &[LogField],
+    value: impl Fn(LogField) -> Value<'a>,
+) {
+    let mut first = true;
+    if format == LogFormat::Json {
+        into.push('{');
+    }
+    for &field in fields {
+        let value = value(field);
+        if matches!(value, Value::None) {
+            continue;
+        }
+        if !first {
+            into.push(if format == LogFormat::Json { ',' } else { ' ' });
+        }
+        first = false;
+        match format {
+            LogFormat::Json => push(into, format_args!("\"{}\":", field.name())),
+            LogFormat::Text => push(into, format_args!("{}=", field.name())),
+        }
+        write_value(into, format, value);
+    }
+    into.push_str(if format == LogFormat::Json { "}\n" } else { "\n" });
+}
+
+fn write_value(into: &mut String, format: LogFormat, value: Value<'_>) {
+    let quotes = if format == LogFormat::Json { "\"" } else { "" };
+    match value {
+        Value::None => {}
+        Value::Text(text) => write_text(into, format, cut(text)),
+        Value::Number(number) => push(into, format_args!("{number}")),
+        Value::True => into.push_str("true"),
+        Value::Time(time) => push(into, format_args!("{quotes}{}{quotes}", Utc(time))),
+        Value::Ip(ip) => push(into, format_args!("{quotes}{ip}{quotes}")),
+        Value::Socket(socket) => push(into, format_args!("{quotes}{socket}{quotes}")),
+    }
+}
+
+/// As JSON has strings; in text only where a reader could take the value for something else.
+fn write_text(into: &mut String, format: LogFormat, text: &str) {
+    let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '=');
+    if format == LogFormat::Text && !text.is_empty() && text.chars().all(plain) {
+        return into.push_str(text);
+    }
+    into.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => into.push_str("\\\""),
+            '\\' => into.push_str("\\\\"),
+            '\n' => into.push_str("\\n"),
+            '\r' => into.push_str("\\r"),
+            '\t' => into.push_str("\\t"),
+            // Control characters of both blocks, and what some readers take for the end of a line.
+            c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => {
+                push(into, format_args!("\\u{:04x}", u32::from(c)));
+            }
+            c => into.push(c),
+        }
+    }
+    into.push('"');
+}
+
+fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(LONGEST)]
+}
+
+fn push(into: &mut String, text: fmt::Arguments<'_>) {
+    into.write_fmt(text).expect("a string takes everything");
+}
+
+/// `2026-11-24T15:41:07.123Z`.
+struct Utc(SystemTime);
+
+impl fmt::Display for Utc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A clock before 1970 is a clock that nobody has set.
+        let since = self.0.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        let (days, seconds) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
+        let (year, month, day) = date(days);
+        let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+        let millis = since.subsec_millis();
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+    }
+}
+
+/// Year, month and day of a day counted from 1970-01-01: `civil_from_days` of Hinnant's "chrono-Compatible Low-Level
+/// Date Algorithms", for days that are not negative. Years begin in March there, so that the leap day is the last one.
+fn date(days: u64) -> (u64, u64, u64) {
+    let from_0000_03_01 = days + 719_468;
+    let (era, of_era) = (from_0000_03_01 / 146_097, from_0000_03_01 % 146_097);
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    (year, month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn line(format: LogFormat, path: &str) -> String {
+        let mut line = String::new();
+        write(
+            &mut line,
+            format,
+            &[LogField::Method, LogField::Path, LogField::Status, LogField::Route],
+            |field| match field {
+                LogField::Method => Value::Text("GET"),
+                LogField::Path => Value::Text(path),
+                LogField::Status => Value::Number(200),
+                _ => Value::None,
+            },
+        );
+        line
+    }
+
+    #[test]
+    fn text_has_quotes_where_it_needs_them() {
+        assert_eq!(line(LogFormat::Text, "/a"), "method=GET path=/a status=200\n");
+        assert_eq!(line(LogFormat::Text, "/a b"), "method=GET path=\"/a b\" status=200\n");
+        assert_eq!(line(LogFormat::Text, "\"\n"), "method=GET path=\"\\\"\\n\" status=200\n");
+        assert_eq!(line(LogFormat::Text, "a=b"), "method=GET path=\"a=b\" status=200\n");
+    }
+    #[test]
+    fn json_is_json() {
+        assert_eq!(line(LogFormat::Json, "/a"), "{\"method\":\"GET\",\"path\":\"/a\",\"status\":200}\n");
+    }
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        let text = line(LogFormat::Text, &"ä".repeat(2_000));
+        assert!(text.len() < 1_100 && text.contains("ää"));
+    }
+    #[test]
+    fn times_are_those_of_the_calendar() {
+        let check = |seconds: u64, expected: &str| {
+            assert_eq!(Utc(UNIX_EPOCH + Duration::from_secs(seconds)).to_string(), expected);
+        };
+        check(0, "1970-01-01T00:00:00.000Z");
+        check(951_827_696, "2000-02-29T12:34:56.000Z");
+        check(1_709_251_199, "2024-02-29T23:59:59.000Z");
+        check(4_107_542_400, "2100-03-01T00:00:00.000Z");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_one_line_and_comes_back(path in "\\PC{0,40}|[\\x00-\\x20\"\\\\]{0,10}") {
+            let json = line(LogFormat::Json, &path);
+            prop_assert_eq!(json.matches('\n').count(), 1);
+            let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+            prop_assert_eq!(value["path"].as_str().unwrap(), path.as_str());
+            prop_assert_eq!(line(LogFormat::Text, &path).matches('\n').count(), 1);
+        }
+        #[test]
+        fn dates_agree_with_the_http_ones(seconds in 0_u64..253_402_300_799) {
+            let time = UNIX_EPOCH + Duration::from_secs(seconds);
+            let (year, month, day) = date(seconds / 86_400);
+            let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+            let name = months[usize::try_from(month).unwrap() - 1];
+            let http = httpdate::fmt_http_date(time);
+            let expected = format!("{day:02} {name} {year:04}");
+            prop_assert!(http.contains(&expected), "{} {}", http, expected);
+        }
+    }
+}
