@@ -31,10 +31,10 @@ pub mod static_files;
 mod swap;
 pub mod testing;
 mod timeout_header;
-mod trace;
-mod validate;
 #[cfg(feature = "tower")]
 pub mod tower;
+mod trace;
+mod validate;
 mod values;
 #[cfg(feature = "websocket")]
 pub mod websocket;

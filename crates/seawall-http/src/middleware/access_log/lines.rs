@@ -193,7 +193,8 @@ impl Lines {
 
     /// One of so many, and the first one.
     fn is_sampled(&self) -> bool {
-        self.sample_every == 1 || self.passed.fetch_add(1, Ordering::Relaxed).is_multiple_of(self.sample_every)
+        self.sample_every == 1
+            || self.passed.fetch_add(1, Ordering::Relaxed).is_multiple_of(self.sample_every)
     }
 
     fn dropped(&self, registry: &Registry) -> &Counter {
