@@ -8,8 +8,8 @@
 
 use super::methods::{MethodId, MethodSet};
 use super::pattern::Fit;
-use super::raw::{Piece, first_word, hash};
-use super::trie::{Label, Leaf, Trie, choose};
+use super::raw::{Key, Piece};
+use super::trie::{self, Leaf, Trie, choose};
 
 /// The packed form of a [`Trie`].
 #[derive(Debug)]
@@ -20,23 +20,44 @@ pub(super) struct Packed {
     shapes: Vec<Shape>,
     edges: Vec<Edge>,
     leaves: Vec<Entry>,
-    /// Static texts that are longer than eight bytes.
-    texts: Vec<u8>,
+    /// Static texts that are longer than [`SHORT`].
+    texts: Vec<Box<[u8]>>,
 }
 
 #[derive(Debug, Clone, Default)]
 #[repr(align(32))]
 pub(super) struct Node {
-    /// The first eight bytes of the static text that leads here, its length, and where it is if it is longer.
+    /// The static text that leads here: its first and last eight bytes, and its label.
     first: u64,
-    len: u32,
-    text: u32,
+    last: u64,
+    label: Label,
     statics: Statics,
-    /// The child for any segment that is not empty; 0 for none.
-    pub(super) plain: u32,
-    /// Parameters with more to them, and the rest; 0 for none.
-    pub(super) extra: u32,
+    pub(super) params: Params,
     pub(super) here: LeafRef,
+}
+
+/// What there is to a static text beside its ends: its length up to 16 bytes; else a longer one's number, from there.
+#[derive(Debug, Clone, Copy, Default)]
+struct Label(u32);
+
+/// The longest text that its ends are all of.
+const SHORT: usize = 16;
+
+/// What a node has beside static children: nothing (0), a child for any segment that is not empty (its number), or,
+/// with the highest bit, the number of an [`Extra`].
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Params(u32);
+
+impl Params {
+    #[inline]
+    pub(super) fn is_none(self) -> bool {
+        self.0 == 0
+    }
+    /// The plain child, where there is nothing else.
+    #[inline]
+    pub(super) fn only_plain(self) -> Option<u32> {
+        (self.0 & MANY == 0).then_some(self.0)
+    }
 }
 
 /// The static children of a node: none (0), one (its number), or a table in `slots`: where it starts, and in the five
@@ -55,8 +76,10 @@ struct Slot {
 }
 
 /// What few nodes have.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Extra {
+    /// The child for any segment that is not empty; 0 for none.
+    pub(super) plain: u32,
     shapes: std::ops::Range<u32>,
     /// Of the edges, in all shapes.
     edges: std::ops::Range<u32>,
@@ -120,8 +143,7 @@ impl Packed {
         let mut packed = Self {
             nodes: Vec::with_capacity(trie.nodes.len()),
             slots: Vec::new(),
-            // Number 0 is none.
-            extras: vec![Extra::default()],
+            extras: Vec::new(),
             shapes: Vec::new(),
             edges: Vec::new(),
             leaves: Vec::new(),
@@ -143,6 +165,7 @@ impl Packed {
             + of(&self.edges)
             + of(&self.leaves)
             + of(&self.texts)
+            + self.texts.iter().map(|text| text.len()).sum::<usize>()
     }
 
     /// Lays out a node and all below it; its number. As deep as a pattern may have segments.
@@ -150,37 +173,43 @@ impl Packed {
         let from = &trie.nodes[at as usize];
         let number = self.nodes.len() as u32;
         let mut node = Node { here: self.leaf(&from.here), ..Node::default() };
-        if let Label::Static(text) = &from.label {
-            node.first = first_word(text.as_bytes());
-            node.len = text.len() as u32;
-            if text.len() > 8 {
-                node.text = self.texts.len() as u32;
-                self.texts.extend_from_slice(text.as_bytes());
-            }
+        if let trie::Label::Static(text) = &from.label {
+            let key = Key::of(text.as_bytes());
+            (node.first, node.last) = (key.first, key.last);
+            node.label = self.label(text.as_bytes());
         }
         self.nodes.push(Node::default());
         let (mut statics, mut fits) = (Vec::new(), Vec::new());
         for child in &from.children {
             match &trie.nodes[*child as usize].label {
-                Label::Static(text) => statics.push((text, *child)),
-                Label::Fit(fit) => fits.push((fit, *child)),
+                trie::Label::Static(text) => statics.push((text, *child)),
+                trie::Label::Fit(fit) => fits.push((fit, *child)),
             }
         }
         statics.sort_unstable();
         fits.sort_unstable();
         let statics: Vec<_> = statics.iter().map(|(text, child)| (text, self.lay(trie, *child))).collect();
         let mut fits: Vec<_> = fits.iter().map(|(fit, child)| (fit, self.lay(trie, *child))).collect();
-        node.plain = fits.pop_if(|(fit, _)| fit.is_plain()).map_or(0, |(_, child)| child);
+        let plain = fits.pop_if(|(fit, _)| fit.is_plain()).map_or(0, |(_, child)| child);
         node.statics = self.table(statics.iter().map(|(text, child)| (text.as_bytes(), *child)));
         let rest = self.leaf(&from.rest);
+        node.params = Params(plain);
         if !fits.is_empty() || !rest.is_none() {
-            node.extra = self.extras.len() as u32;
-            let extra =
-                self.extra(fits.into_iter().map(|(fit, child)| Edge { fit: (***fit).clone(), child }), rest);
+            node.params = Params(self.extras.len() as u32 | MANY);
+            let edges = fits.into_iter().map(|(fit, child)| Edge { fit: (***fit).clone(), child });
+            let extra = self.extra(plain, edges, rest);
             self.extras.push(extra);
         }
         self.nodes[number as usize] = node;
         number
+    }
+
+    fn label(&mut self, text: &[u8]) -> Label {
+        if text.len() <= SHORT {
+            return Label(text.len() as u32);
+        }
+        self.texts.push(text.into());
+        Label((SHORT + self.texts.len()) as u32)
     }
 
     fn leaf(&mut self, routes: &Leaf) -> LeafRef {
@@ -208,7 +237,7 @@ impl Packed {
         let mask = (1 << log) - 1;
         self.slots.resize(start + mask + 1, Slot::default());
         for (text, child) in children {
-            let hash = hash(text, first_word(text));
+            let hash = Key::of(text).hash();
             let mut at = (hash >> (64 - log)) as usize;
             while self.slots[start + at].child != 0 {
                 at = (at + 1) & mask;
@@ -219,7 +248,7 @@ impl Packed {
     }
 
     /// `edges` are sorted, so that edges of one shape stand together.
-    fn extra(&mut self, edges: impl Iterator<Item = Edge>, rest: LeafRef) -> Extra {
+    fn extra(&mut self, plain: u32, edges: impl Iterator<Item = Edge>, rest: LeafRef) -> Extra {
         let (first_shape, first_edge) = (self.shapes.len(), self.edges.len());
         let mut last = None;
         for edge in edges {
@@ -233,14 +262,15 @@ impl Packed {
             }
         }
         let shapes = first_shape as u32..self.shapes.len() as u32;
-        Extra { shapes, edges: first_edge as u32..self.edges.len() as u32, rest }
+        Extra { plain, shapes, edges: first_edge as u32..self.edges.len() as u32, rest }
     }
 }
 
 /// Looking.
 impl Packed {
-    pub(super) fn extra_of(&self, node: &Node) -> &Extra {
-        &self.extras[node.extra as usize]
+    /// What a node has that has more than a plain child.
+    pub(super) fn extra_of(&self, params: Params) -> &Extra {
+        &self.extras[(params.0 & !MANY) as usize]
     }
 
     /// All routes of a leaf, in the order of registration.
@@ -270,26 +300,30 @@ impl Packed {
 
     /// The static child for a segment.
     #[inline]
-    pub(super) fn static_child(&self, node: &Node, path: &[u8], piece: &Piece) -> Option<u32> {
+    pub(super) fn static_child(&self, node: &Node, piece: &Piece<'_>) -> Option<u32> {
         if node.statics.0 == 0 {
             return None;
         }
         if piece.encoded {
-            let text = piece.text(path);
-            return self.find_static(node.statics, &text, first_word(&text));
+            return self.find_encoded(node.statics, piece);
         }
-        self.find_static(node.statics, piece.raw(path), piece.first)
+        self.find_static(node.statics, &piece.key())
     }
 
-    #[inline]
-    fn find_static(&self, statics: Statics, text: &[u8], first: u64) -> Option<u32> {
+    #[inline(never)]
+    fn find_encoded(&self, statics: Statics, piece: &Piece<'_>) -> Option<u32> {
+        self.find_static(statics, &Key::of(&piece.text()))
+    }
+
+    #[inline(always)]
+    fn find_static(&self, statics: Statics, key: &Key<'_>) -> Option<u32> {
         let log = statics.0 >> PLACE;
         if log == 0 {
-            return self.is_called(statics.0, text, first).then_some(statics.0);
+            return self.is_called(statics.0, key).then_some(statics.0);
         }
         let start = (statics.0 & ((1 << PLACE) - 1)) as usize;
         let table = &self.slots[start..start + (1 << log)];
-        let hash = hash(text, first);
+        let hash = key.hash();
         let mut at = (hash >> (64 - log)) as usize;
         loop {
             // A table is half full at most, so that there is an empty slot to end at.
@@ -297,7 +331,7 @@ impl Packed {
             if slot.child == 0 {
                 return None;
             }
-            if slot.tag == hash as u32 && self.is_called(slot.child, text, first) {
+            if slot.tag == hash as u32 && self.is_called(slot.child, key) {
                 return Some(slot.child);
             }
             at += 1;
@@ -305,16 +339,21 @@ impl Packed {
     }
 
     #[inline]
-    fn is_called(&self, child: u32, text: &[u8], first: u64) -> bool {
+    fn is_called(&self, child: u32, key: &Key<'_>) -> bool {
         let node = &self.nodes[child as usize];
-        node.first == first
-            && node.len as usize == text.len()
-            && (text.len() <= 8 || self.texts[node.text as usize..][..text.len()] == *text)
+        let ends = node.first == key.first && node.last == key.last;
+        let len = node.label.0 as usize;
+        ends && if len <= SHORT { len == key.text.len() } else { self.is_text(len - SHORT - 1, key.text) }
+    }
+
+    #[inline(never)]
+    fn is_text(&self, number: usize, text: &[u8]) -> bool {
+        *self.texts[number] == *text
     }
 
     /// The first parameter with more to it that a segment fits, from edge `from` on; 0 is the first one.
-    pub(super) fn fitting(&self, extra: &Extra, path: &[u8], piece: &Piece, from: u32) -> Option<Fitting> {
-        let text = piece.text(path);
+    pub(super) fn fitting(&self, extra: &Extra, piece: &Piece<'_>, from: u32) -> Option<Fitting> {
+        let text = piece.text();
         let mut at = from.max(extra.edges.start);
         for shape in &self.shapes[extra.shapes.start as usize..extra.shapes.end as usize] {
             if at >= shape.edges_end || text.len() <= shape.prefix + shape.suffix {
@@ -334,7 +373,7 @@ impl Packed {
                 let end = shape.prefix + value.len();
                 return Some(Fitting {
                     child: edge.child,
-                    value: (piece.place(path, shape.prefix), piece.place(path, end)),
+                    value: (piece.place(shape.prefix), piece.place(end)),
                     next: at + (first + number) as u32 + 1,
                 });
             }

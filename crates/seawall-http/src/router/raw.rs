@@ -1,71 +1,161 @@
-//! Raw paths: where a segment ends, eight bytes at a time, and what it says once decoded.
+//! Raw paths: where segments end, what they are compared by, and what they say once decoded.
 //!
-//! Most segments are eight bytes or shorter and have no `%` in them. Then finding the end, knowing that nothing is
-//! encoded, and having something to compare and to hash is one load and a few instructions.
+//! All slashes of a path are found in one pass, eight bytes at a time, before the search begins; a segment's end is then
+//! a shift away. Static texts are compared by their length and by their first and last eight bytes, which is all of
+//! them for texts of up to sixteen.
 
 use std::ops::Deref;
 
 use percent_encoding::percent_decode;
 use smallvec::SmallVec;
 
+/// A raw path, and where its slashes are.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RawPath<'p> {
+    pub(super) bytes: &'p [u8],
+    /// Whether there is a `%` in it.
+    encoded: bool,
+    /// Where segments end in the 64 bytes from `base` on, one bit each: at slashes, and with the path.
+    base: usize,
+    ends: u64,
+}
+
+/// Bytes whose slashes are known at once.
+const WINDOW: usize = 64;
+
+impl<'p> RawPath<'p> {
+    #[inline]
+    pub(super) fn new(bytes: &'p [u8]) -> Self {
+        let mut path = Self { bytes, encoded: false, base: 0, ends: 0 };
+        path.encoded = path.look(0) || (bytes.len() > WINDOW && memchr::memchr(b'%', bytes).is_some());
+        path
+    }
+
+    /// Finds the slashes from `base` on; whether there is a `%` among them.
+    #[inline]
+    fn look(&mut self, base: usize) -> bool {
+        let window = &self.bytes[base..self.bytes.len().min(base + WINDOW)];
+        let (mut slashes, mut percents) = (0, 0);
+        for at in (0..window.len()).step_by(8) {
+            let bytes = word(self.bytes, base + at);
+            slashes |= bits(places_of(bytes, b'/')) << at;
+            percents |= has(bytes, b'%');
+        }
+        if window.len() < WINDOW {
+            slashes |= 1 << window.len();
+        }
+        (self.base, self.ends) = (base, slashes);
+        percents != 0
+    }
+
+    /// Where the segment that starts at `start` ends: at its slash, or with the path.
+    #[inline]
+    pub(super) fn end(&mut self, start: usize) -> usize {
+        let at = start.wrapping_sub(self.base);
+        if at < WINDOW && self.ends >> at != 0 {
+            return start + (self.ends >> at).trailing_zeros() as usize;
+        }
+        self.end_beyond(start)
+    }
+
+    /// An end that is not in the window.
+    #[inline(never)]
+    fn end_beyond(&mut self, start: usize) -> usize {
+        for base in (start..=self.bytes.len()).step_by(WINDOW) {
+            self.look(base);
+            if self.ends != 0 {
+                return base + self.ends.trailing_zeros() as usize;
+            }
+        }
+        self.bytes.len()
+    }
+
+    #[inline]
+    pub(super) fn piece(&self, start: usize, end: usize) -> Piece<'p> {
+        Piece { path: self.bytes, start, end, encoded: self.encoded && self.has_percent(start, end) }
+    }
+
+    #[inline(never)]
+    fn has_percent(&self, start: usize, end: usize) -> bool {
+        self.bytes[start..end].contains(&b'%')
+    }
+}
+
 /// A segment of a raw path.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Piece {
-    pub(super) start: usize,
-    /// Where its slash or the path's end is.
-    pub(super) end: usize,
-    /// Its first eight bytes, the first one lowest, zeros behind it.
-    pub(super) first: u64,
+pub(super) struct Piece<'p> {
+    path: &'p [u8],
+    start: usize,
+    end: usize,
     /// Whether there is a `%` in it.
     pub(super) encoded: bool,
 }
 
-impl Piece {
-    /// The segment that starts at `start`, which is at most the path's length.
+impl<'p> Piece<'p> {
+    /// By what it is compared, unless it is encoded.
     #[inline]
-    pub(super) fn at(path: &[u8], start: usize) -> Self {
-        let first = word(path, start);
-        let (mut end, mut encoded, mut bytes) = (start, false, first);
-        loop {
-            let slash = places_of(bytes, b'/');
-            let before_slash = slash.wrapping_sub(1) & !slash;
-            encoded |= places_of(bytes, b'%') & before_slash != 0;
-            if slash != 0 {
-                end += (slash.trailing_zeros() / 8) as usize;
-                break;
-            }
-            end += 8;
-            if end >= path.len() {
-                end = path.len();
-                break;
-            }
-            bytes = word(path, end);
-        }
-        Self { start, end, first: only(first, end - start), encoded }
-    }
-
-    #[inline]
-    pub(super) fn len(&self) -> usize {
-        self.end - self.start
-    }
-
-    pub(super) fn raw<'p>(&self, path: &'p [u8]) -> &'p [u8] {
-        &path[self.start..self.end]
+    pub(super) fn key(&self) -> Key<'p> {
+        Key::new(self.path, self.start, self.end)
     }
 
     /// What it says, decoded once.
-    pub(super) fn text<'p>(&self, path: &'p [u8]) -> Text<'p> {
-        let raw = self.raw(path);
+    pub(super) fn text(&self) -> Text<'p> {
+        let raw = &self.path[self.start..self.end];
         if self.encoded { Text::Decoded(percent_decode(raw).collect()) } else { Text::Raw(raw) }
     }
 
     /// Where in the path the byte stands that is number `at` of the decoded text.
-    pub(super) fn place(&self, path: &[u8], at: usize) -> usize {
+    pub(super) fn place(&self, at: usize) -> usize {
         if !self.encoded {
             return self.start + at;
         }
-        let step = |place: usize| place + if hex_pair(path, place).is_some() { 3 } else { 1 };
+        let step = |place: usize| place + if hex_pair(self.path, place).is_some() { 3 } else { 1 };
         (0..at).fold(self.start, |place, _| step(place))
+    }
+}
+
+/// An odd number that spreads: 2^64 over the golden ratio.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// By what static texts are compared and found.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Key<'p> {
+    /// Its first eight bytes, the first one lowest, zeros behind it.
+    pub(super) first: u64,
+    /// Its last eight bytes, if it is longer than that.
+    pub(super) last: u64,
+    pub(super) text: &'p [u8],
+}
+
+impl<'p> Key<'p> {
+    /// Of the text from `start` to `end`.
+    #[inline]
+    pub(super) fn new(bytes: &'p [u8], start: usize, end: usize) -> Self {
+        let text = &bytes[start..end];
+        if text.len() > 8 {
+            return Self { first: word(bytes, start), last: word(bytes, end - 8), text };
+        }
+        Self { first: only(word(bytes, start), text.len()), last: 0, text }
+    }
+
+    pub(super) fn of(text: &'p [u8]) -> Self {
+        Self::new(text, 0, text.len())
+    }
+
+    /// Spreads static texts over a table.
+    #[inline]
+    pub(super) fn hash(&self) -> u64 {
+        let ends = self.first.wrapping_add(self.last.rotate_left(23)) ^ self.text.len() as u64;
+        let hash = ends.wrapping_mul(SPREAD);
+        if self.text.len() > 16 { self.hash_middle(hash) } else { hash }
+    }
+
+    #[inline(never)]
+    fn hash_middle(&self, mut hash: u64) -> u64 {
+        for middle in self.text[8..self.text.len() - 8].chunks(8) {
+            hash = (hash.rotate_left(29) ^ word(middle, 0)).wrapping_mul(SPREAD);
+        }
+        hash
     }
 }
 
@@ -90,25 +180,6 @@ impl Deref for Text<'_> {
     }
 }
 
-/// The first eight bytes of a text, as [`Piece`] has them.
-pub(super) fn first_word(text: &[u8]) -> u64 {
-    only(word(text, 0), text.len())
-}
-
-/// Spreads static texts over a table. Read eight bytes at a time; the last eight may overlap those before.
-#[inline]
-pub(super) fn hash(text: &[u8], first: u64) -> u64 {
-    const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mut hash = (first ^ text.len() as u64).wrapping_mul(SPREAD);
-    let mut at = 8;
-    while at < text.len() {
-        let bytes = word(text, at.min(text.len() - 8));
-        hash = (hash.rotate_left(29) ^ bytes).wrapping_mul(SPREAD);
-        at += 8;
-    }
-    hash
-}
-
 /// The byte that `%` and two digits at `at` stand for, if they are there.
 pub(super) fn hex_pair(raw: &[u8], at: usize) -> Option<u8> {
     let [b'%', high, low] = raw.get(at..at + 3)? else { return None };
@@ -116,10 +187,14 @@ pub(super) fn hex_pair(raw: &[u8], at: usize) -> Option<u8> {
     Some((digit(*high)? * 16 + digit(*low)?) as u8)
 }
 
-/// The first `len` bytes of a word; all of it, if `len` is eight or more.
+/// The first `len` bytes of a word, which are eight at most.
 #[inline]
 fn only(word: u64, len: usize) -> u64 {
-    if len < 8 { word & ((1 << (8 * len)) - 1) } else { word }
+    if len == 0 {
+        return 0;
+    }
+    let others = 8 * (8 - len);
+    word << others >> others
 }
 
 /// Eight bytes from `at`, the first one lowest, zeros behind the end.
@@ -139,20 +214,40 @@ fn tail(bytes: &[u8], at: usize) -> u64 {
             let missing = at + 8 - bytes.len();
             u64::from_le_bytes(*chunk).checked_shr(8 * missing as u32).unwrap_or(0)
         }
-        None => {
-            let left = bytes.get(at..).unwrap_or_default();
-            left.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
-        }
+        None => short_tail(bytes, at),
     }
 }
 
-/// The highest bit of each byte that is `wanted`. Above the lowest of them there may be false ones, from the borrow.
+/// The whole of it is shorter than eight bytes.
+#[cold]
+fn short_tail(bytes: &[u8], at: usize) -> u64 {
+    let left = bytes.get(at..).unwrap_or_default();
+    left.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
+}
+
+const ONES: u64 = u64::from_le_bytes([1; 8]);
+const LOW: u64 = u64::from_le_bytes([0x7f; 8]);
+
+/// The highest bit of each byte that is `wanted`.
 #[inline]
 fn places_of(word: u64, wanted: u8) -> u64 {
-    const ONES: u64 = u64::from_le_bytes([1; 8]);
-    const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
-    let zeros = word ^ (ONES * wanted as u64);
-    zeros.wrapping_sub(ONES) & !zeros & HIGH
+    let others = word ^ (ONES * wanted as u64);
+    // Adding carries into a byte's highest bit, and no further, unless its lower bits are all zero.
+    !(((others & LOW) + LOW) | others | LOW)
+}
+
+/// Not zero if one of the bytes is `wanted`: the lowest one that is leaves its highest bit.
+#[inline]
+fn has(word: u64, wanted: u8) -> u64 {
+    let others = word ^ (ONES * wanted as u64);
+    others.wrapping_sub(ONES) & !others & !LOW
+}
+
+/// The highest bits of eight bytes, side by side.
+#[inline]
+fn bits(places: u64) -> u64 {
+    // Each factor's bit moves one of them to the highest byte, to a place of its own.
+    (places >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
 }
 
 #[cfg(test)]
@@ -165,26 +260,37 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(2_000))]
 
         #[test]
-        fn pieces_are_what_splitting_gives(path in "/[a/%\u{0}.0\u{e9}]{0,40}") {
-            let bytes = path.as_bytes();
+        fn pieces_are_what_splitting_gives(path in "/([a/%\u{0}.0\u{e9}]{0,40}|[ab/]{60,140}|([ab]{50,90}/){0,4}%?)") {
+            let mut raw = RawPath::new(path.as_bytes());
             let mut at = 1;
+            let mut starts = Vec::new();
             for part in path[1..].split('/') {
-                let piece = Piece::at(bytes, at);
-                prop_assert_eq!(piece.raw(bytes), part.as_bytes());
-                prop_assert_eq!(piece.first, first_word(part.as_bytes()));
+                let end = raw.end(at);
+                let piece = raw.piece(at, end);
+                prop_assert_eq!(&path[at..end], part);
+                prop_assert_eq!(piece.key().text, part.as_bytes());
                 prop_assert_eq!(piece.encoded, part.contains('%'));
-                at = piece.end + 1;
+                let own = part.to_owned();
+                let key = Key::of(own.as_bytes());
+                prop_assert_eq!((piece.key().first, piece.key().last), (key.first, key.last));
+                prop_assert_eq!(piece.key().hash(), key.hash());
+                starts.push((at, end));
+                at = end + 1;
             }
             prop_assert_eq!(at, path.len() + 1);
+            // The search goes back.
+            for (start, end) in starts.into_iter().rev() {
+                prop_assert_eq!(raw.end(start), end);
+            }
         }
 
         #[test]
         fn places_lead_back_from_decoded_to_raw(raw in "(a|%|%2[Ff]|%c3%a9|9){0,12}") {
             let path = format!("/{raw}");
-            let piece = Piece::at(path.as_bytes(), 1);
-            let text = piece.text(path.as_bytes()).to_vec();
+            let piece = RawPath::new(path.as_bytes()).piece(1, path.len());
+            let text = piece.text().to_vec();
             for at in 0..=text.len() {
-                let raw = &path.as_bytes()[piece.place(path.as_bytes(), at)..];
+                let raw = &path.as_bytes()[piece.place(at)..];
                 prop_assert_eq!(&*percent_decode(raw).collect::<Vec<_>>(), &text[at..]);
             }
         }
@@ -194,8 +300,7 @@ mod tests {
             let mut other = text.clone().into_bytes();
             let at = at % other.len();
             other[at] ^= 1;
-            let hash = |text: &[u8]| hash(text, first_word(text));
-            prop_assert_ne!(hash(text.as_bytes()), hash(&other));
+            prop_assert_ne!(Key::of(text.as_bytes()).hash(), Key::of(&other).hash());
         }
     }
 }

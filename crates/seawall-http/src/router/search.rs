@@ -14,7 +14,7 @@ use smallvec::SmallVec;
 use super::Params;
 use super::packed::{LeafRef, Packed};
 use super::pattern::MAX_SEGMENTS;
-use super::raw::Piece;
+use super::raw::RawPath;
 
 /// A node at which something is left to try, and from what on.
 struct Choice {
@@ -36,24 +36,29 @@ enum Turn<T> {
     Nowhere,
 }
 
+/// What is left to try; a pattern's segments are its most.
+type Choices = SmallVec<[Choice; MAX_SEGMENTS]>;
+
 /// One look-up.
-pub(super) struct Search<'a, T, F: FnMut(LeafRef, &Params) -> Option<T>> {
-    pub(super) packed: &'a Packed,
-    pub(super) path: &'a [u8],
-    pub(super) params: Params,
+pub(super) struct Search<'a, F> {
+    packed: &'a Packed,
+    path: RawPath<'a>,
+    params: &'a mut Params,
     /// Is asked at each leaf that the path leads to, in the order of precedence, until it has an answer.
-    pub(super) end: F,
+    end: F,
     /// How many nodes were visited, for tests of the bound.
     #[cfg(test)]
     pub(super) visits: usize,
 }
 
-impl<'a, T, F: FnMut(LeafRef, &Params) -> Option<T>> Search<'a, T, F> {
-    pub(super) fn new(packed: &'a Packed, path: &'a str, end: F) -> Self {
+impl<'a, T, F: FnMut(LeafRef) -> Option<T>> Search<'a, F> {
+    /// `params` are empty, and are those of the answer in the end.
+    #[inline]
+    pub(super) fn new(packed: &'a Packed, path: &'a str, params: &'a mut Params, end: F) -> Self {
         Self {
             packed,
-            path: path.as_bytes(),
-            params: Params::default(),
+            path: RawPath::new(path.as_bytes()),
+            params,
             end,
             #[cfg(test)]
             visits: 0,
@@ -64,18 +69,15 @@ impl<'a, T, F: FnMut(LeafRef, &Params) -> Option<T>> Search<'a, T, F> {
     #[inline]
     pub(super) fn run(&mut self) -> Option<T> {
         // Places in the path are kept in 32 bits.
-        if self.path.first() != Some(&b'/') || u32::try_from(self.path.len()).is_err() {
+        if self.path.bytes.first() != Some(&b'/') || u32::try_from(self.path.bytes.len()).is_err() {
             return None;
         }
-        let mut choices = SmallVec::<[Choice; MAX_SEGMENTS]>::new();
+        let mut choices = Choices::new();
         let (mut node, mut start) = (0, 1);
         loop {
             let mut turn = self.visit(node, start, &mut choices);
             while let Turn::Nowhere = turn {
-                let choice = choices.pop()?;
-                self.params.truncate(choice.params);
-                let piece = Piece::at(self.path, choice.start as usize);
-                turn = self.aside(choice.node, &piece, choice.next, &mut choices);
+                turn = self.back(&mut choices)?;
             }
             match turn {
                 Turn::Down(child, next) => (node, start) = (child, next),
@@ -85,69 +87,74 @@ impl<'a, T, F: FnMut(LeafRef, &Params) -> Option<T>> Search<'a, T, F> {
         }
     }
 
-    #[inline]
-    fn visit(
-        &mut self,
-        number: u32,
-        start: usize,
-        choices: &mut SmallVec<[Choice; MAX_SEGMENTS]>,
-    ) -> Turn<T> {
+    #[inline(always)]
+    fn visit(&mut self, number: u32, start: usize, choices: &mut Choices) -> Turn<T> {
         #[cfg(test)]
         {
             self.visits += 1;
         }
         let node = &self.packed.nodes[number as usize];
-        if start > self.path.len() {
-            return match node.here.is_none() {
-                true => Turn::Nowhere,
-                false => (self.end)(node.here, &self.params).map_or(Turn::Nowhere, Turn::Found),
-            };
+        if start > self.path.bytes.len() {
+            return (self.end)(node.here).map_or(Turn::Nowhere, Turn::Found);
         }
-        let piece = Piece::at(self.path, start);
-        let Some(child) = self.packed.static_child(node, self.path, &piece) else {
-            return self.aside(number, &piece, 0, choices);
-        };
-        if node.plain != 0 || node.extra != 0 {
-            choices.push(self.choice(number, &piece, 0));
+        let end = self.path.end(start);
+        let piece = self.path.piece(start, end);
+        if let Some(child) = self.packed.static_child(node, &piece) {
+            if !node.params.is_none() {
+                choices.push(self.choice(number, start, 0));
+            }
+            return Turn::Down(child, end + 1);
         }
-        Turn::Down(child, piece.end + 1)
+        match node.params.only_plain() {
+            Some(plain) if plain != 0 && start != end => {
+                self.params.push(start, end);
+                Turn::Down(plain, end + 1)
+            }
+            Some(_) => Turn::Nowhere,
+            None => self.aside(number, start, 0, choices),
+        }
+    }
+
+    /// The last node at which something is left to try; nothing if there is none.
+    #[inline(never)]
+    fn back(&mut self, choices: &mut Choices) -> Option<Turn<T>> {
+        let choice = choices.pop()?;
+        self.params.truncate(choice.params);
+        Some(self.aside(choice.node, choice.start as usize, choice.next, choices))
     }
 
     /// What is tried at a node after its static child, from `next` on.
-    #[inline]
-    fn aside(
-        &mut self,
-        number: u32,
-        piece: &Piece,
-        next: u32,
-        choices: &mut SmallVec<[Choice; MAX_SEGMENTS]>,
-    ) -> Turn<T> {
+    #[inline(never)]
+    fn aside(&mut self, number: u32, start: usize, next: u32, choices: &mut Choices) -> Turn<T> {
         let packed = self.packed;
-        let node = &packed.nodes[number as usize];
-        if node.extra != 0 && next < PLAIN {
-            let fitting = packed.fitting(packed.extra_of(node), self.path, piece, next);
+        let params = packed.nodes[number as usize].params;
+        let end = self.path.end(start);
+        let extra = params.only_plain().is_none().then(|| packed.extra_of(params));
+        if let Some(extra) = extra.filter(|_| next < PLAIN) {
+            let fitting = packed.fitting(extra, &self.path.piece(start, end), next);
             if let Some(fitting) = fitting {
-                choices.push(self.choice(number, piece, fitting.next));
+                choices.push(self.choice(number, start, fitting.next));
                 self.params.push(fitting.value.0, fitting.value.1);
-                return Turn::Down(fitting.child, piece.end + 1);
+                return Turn::Down(fitting.child, end + 1);
             }
         }
-        if node.plain != 0 && next <= PLAIN && piece.len() != 0 {
-            if node.extra != 0 {
-                choices.push(self.choice(number, piece, REST));
+        let plain = params.only_plain().or(extra.map(|extra| extra.plain)).unwrap_or(0);
+        if plain != 0 && next <= PLAIN && start != end {
+            if extra.is_some() {
+                choices.push(self.choice(number, start, REST));
             }
-            self.params.push(piece.start, piece.end);
-            return Turn::Down(node.plain, piece.end + 1);
+            self.params.push(start, end);
+            return Turn::Down(plain, end + 1);
         }
-        if node.extra == 0 || packed.extra_of(node).rest.is_none() {
+        let Some(rest) = extra.map(|extra| extra.rest).filter(|rest| !rest.is_none()) else {
             return Turn::Nowhere;
-        }
+        };
         // Taken off again, if it is no answer, with whatever comes from the stack.
-        self.params.push(piece.start, self.path.len());
-        (self.end)(packed.extra_of(node).rest, &self.params).map_or(Turn::Nowhere, Turn::Found)
+        self.params.push(start, self.path.bytes.len());
+        (self.end)(rest).map_or(Turn::Nowhere, Turn::Found)
     }
 
-    fn choice(&self, node: u32, piece: &Piece, next: u32) -> Choice {
-        Choice { node, start: piece.start as u32, next, params: self.params.len }
+    fn choice(&self, node: u32, start: usize, next: u32) -> Choice {
+        Choice { node, start: start as u32, next, params: self.params.len }
     }
 }

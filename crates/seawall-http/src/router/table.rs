@@ -148,15 +148,15 @@ impl RouteTable {
     /// it is a regular expression, or a percent-encoded segment is longer than 256 bytes.
     #[inline]
     pub fn find<'p>(&self, method: &Method, path: &'p str) -> Option<Match<'_, 'p>> {
-        match self.tree.find(method, path) {
-            Found::Route(route, params) => Some(self.matched(route, path, params)),
-            Found::Methods(_) | Found::Nothing => None,
-        }
+        let mut found = Match { route: 0, names: &[], path, params: Params::default() };
+        found.route = self.tree.find_route(method, path, &mut found.params).ok()?;
+        found.names = self.names_of(found.route);
+        Some(found)
     }
 
     #[inline]
-    fn matched<'p>(&self, route: usize, path: &'p str, params: Params) -> Match<'_, 'p> {
-        Match { route, names: &self.names[self.named[route] as usize], path, params }
+    fn names_of(&self, route: usize) -> &[Box<str>] {
+        &self.names[self.named[route] as usize]
     }
 
     /// Where a request ends, in full. For people and tools; [`find`](RouteTable::find) is the quick way.
@@ -179,7 +179,8 @@ impl RouteTable {
             Found::Route(route, params) => {
                 resolution.number = Some(route);
                 resolution.route = Some(self.routes[route].1.to_string());
-                resolution.params = self.matched(route, path, params).decoded();
+                let names = self.names_of(route);
+                resolution.params = Match { route, names, path, params }.decoded();
             }
             Found::Methods(allow) => resolution.allow = allow.iter().map(Method::to_string).collect(),
             Found::Nothing => {}

@@ -142,35 +142,53 @@ impl Tree {
 
     /// The route for a method and a raw path, which starts with `/`. Allocates only when the method does not fit, for
     /// regular expressions, and for a percent-encoded segment of more than 256 bytes.
-    #[inline]
     pub(crate) fn find(&self, method: &Method, path: &str) -> Found {
+        let mut params = Params::default();
+        match self.find_route(method, path, &mut params) {
+            Ok(route) => Found::Route(route, params),
+            Err(known) if known.is_empty() => Found::Nothing,
+            Err(known) => Found::Methods(self.methods.allowed(known)),
+        }
+    }
+
+    /// The route alone, with `params`, which are empty, filled; else the methods that the path has.
+    #[inline]
+    pub(super) fn find_route(
+        &self,
+        method: &Method,
+        path: &str,
+        params: &mut Params,
+    ) -> Result<usize, MethodSet> {
         let wanted = self.methods.id(method);
         let packed = &self.both().routes;
         let mut known = MethodSet::default();
-        let mut search = Search::new(packed, path, |leaf, _| {
+        let route = Search::new(packed, path, params, |leaf| {
             let route = packed.choose(leaf, wanted);
             if route.is_none() {
                 packed.methods(leaf, &mut known);
             }
             route
-        });
-        let route = search.run();
-        let params = search.params;
-        match route {
-            Some(route) => Found::Route(route, params),
-            None => self.find_expression(wanted, path, known),
-        }
+        })
+        .run();
+        route.map_or_else(|| self.find_expression(wanted, path, params, known), Ok)
     }
 
     #[cold]
-    fn find_expression(&self, wanted: MethodId, path: &str, mut known: MethodSet) -> Found {
-        for (leaf, params) in self.matching_expressions(path) {
+    fn find_expression(
+        &self,
+        wanted: MethodId,
+        path: &str,
+        params: &mut Params,
+        mut known: MethodSet,
+    ) -> Result<usize, MethodSet> {
+        for (leaf, found) in self.matching_expressions(path) {
             if let Some(route) = choose(numbers(leaf), wanted) {
-                return Found::Route(route, params);
+                *params = found;
+                return Ok(route);
             }
             leaf.iter().for_each(|(method, _)| known.add(*method));
         }
-        if known.is_empty() { Found::Nothing } else { Found::Methods(self.methods.allowed(known)) }
+        Err(known)
     }
 
     fn matching_expressions<'a>(&'a self, path: &'a str) -> impl Iterator<Item = (&'a Leaf, Params)> + 'a {
@@ -187,7 +205,7 @@ impl Tree {
     pub(super) fn candidates(&self, path: &str) -> Vec<usize> {
         let packed = &self.both().routes;
         let mut routes = Vec::new();
-        Search::new(packed, path, |leaf, _| {
+        Search::new(packed, path, &mut Params::default(), |leaf| {
             routes.extend(packed.entries(leaf).map(|(_, route)| route));
             None::<()>
         })
@@ -202,7 +220,7 @@ impl Tree {
     pub(crate) fn scope(&self, path: &str) -> Option<usize> {
         let packed = &self.both().scopes;
         let longest = Cell::new(None);
-        Search::new(packed, path, |leaf, _| {
+        Search::new(packed, path, &mut Params::default(), |leaf| {
             let scope = packed.choose(leaf, ANY).and_then(|number| self.depths.get(number).copied());
             // Of two that are as long, the one that takes precedence came first.
             if scope.map(|(depth, _)| depth) > longest.get().map(|(depth, _)| depth) {
@@ -223,7 +241,8 @@ impl Tree {
     /// How many nodes a look-up of `path` visits.
     #[cfg(test)]
     pub(super) fn visits(&self, path: &str) -> usize {
-        let mut search = Search::new(&self.both().routes, path, |_, _| None::<()>);
+        let mut params = Params::default();
+        let mut search = Search::new(&self.both().routes, path, &mut params, |_| None::<()>);
         search.run();
         search.visits
     }
