@@ -2,7 +2,7 @@
 //!
 //! `path.rs` reads what a request asks for, purely; `root.rs` opens it without a way out of the folder; `listing.rs`
 //! writes the page of a folder; `embedded.rs` serves what was compiled in. Conditions, ranges and tags are
-//! [`File`](crate::File)'s.
+//! [`File`]'s.
 //!
 //! A route in front is no lock on a folder: what must not be read by everybody does not belong into it.
 
