@@ -15,8 +15,10 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use http::{Method, StatusCode};
 use seawall_http::middleware::{
-    AccessLog, BodyLimit, ConcurrencyLimit, ConcurrencyLimitConfig, Cors, CorsConfig, Csrf, CsrfConfig,
-    RateLimitHeaders, RateLimiter, RateLimiterConfig, RequestId, SecureHeaders, SecureHeadersConfig,
+    AccessLog, BasicAuth, BasicAuthConfig, BodyLimit, ConcurrencyLimit, ConcurrencyLimitConfig, Cors,
+    CorsConfig, CredentialSource, Csrf, CsrfConfig, Idempotency, IdempotencyConfig, KeyAuth, KeyAuthConfig,
+    MemoryIdempotency, MemoryIdempotencyConfig, MemorySessions, MemorySessionsConfig, RateLimitHeaders,
+    RateLimiter, RateLimiterConfig, RequestId, SecureHeaders, SecureHeadersConfig, SessionConfig, Sessions,
 };
 use seawall_http::routing::RouteTable;
 use seawall_http::{
@@ -53,7 +55,13 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 /// Headers that a request may bring.
-const HEADERS: [(&str, &str); 5] = [
+const HEADERS: [(&str, &str); 8] = [
+    ("authorization", "Basic YW5uOmNvcnJlY3QgaG9yc2U="), // ann:correct horse
+    ("x-api-key", "4f1c8e6a90b24d0f"),
+    (
+        "x-token",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4iLCJleHAiOjQxMDI0NDQ4MDB9.ArYAibI1dlEDn27QomKqp1zyziq6-wQFXqVftb2VgKM",
+    ),
     ("origin", "https://a.example"),
     ("cookie", "a=1; b=2"),
     ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
@@ -156,7 +164,35 @@ fn middleware() {
     check("RateLimiter", app().with(limit(RateLimitHeaders::Draft)), "/", EMPTY + 6);
     let limit = ConcurrencyLimit::new(&ConcurrencyLimitConfig::default()).unwrap();
     check("ConcurrencyLimit", app().with(limit), "/", EMPTY + 2);
+    let users = [("ann".to_owned(), "correct horse".into())].into();
+    let basic = BasicAuth::new(&BasicAuthConfig { users, ..BasicAuthConfig::default() }).unwrap();
+    check("BasicAuth", app().with(basic), "/", EMPTY + 4);
+    let header =
+        |name: &str| vec![CredentialSource::Header { header: name.to_owned(), scheme: String::new() }];
+    let keys = [("ann".to_owned(), "4f1c8e6a90b24d0f".into())].into();
+    let key = KeyAuthConfig { keys, sources: header("x-api-key"), ..KeyAuthConfig::default() };
+    check("KeyAuth", app().with(KeyAuth::new(&key).unwrap()), "/", EMPTY + 2);
+    let store = MemorySessions::new(&MemorySessionsConfig::default()).unwrap();
+    let sessions = Sessions::in_store(&SessionConfig::default(), store).unwrap();
+    check("Sessions, none used", app().with(sessions), "/", EMPTY + 3);
+    let store = MemoryIdempotency::new(&MemoryIdempotencyConfig::default()).unwrap();
+    let once = Idempotency::new(&IdempotencyConfig::default(), store).unwrap();
+    check("Idempotency without a key", app().with(once), "/", EMPTY + 1);
     check("pre", app().pre(before(|_| Ok(None))), "/", EMPTY + 1);
+}
+#[cfg(feature = "jwt")]
+#[test]
+fn a_token() {
+    use seawall_http::middleware::{Jwt, JwtAlgorithm, JwtConfig, JwtKey};
+    let key = "0123456789abcdef0123456789abcdef".into();
+    let config = JwtConfig {
+        keys: vec![JwtKey { kid: None, algorithm: JwtAlgorithm::HS256, key }],
+        sources: vec![CredentialSource::Header { header: "x-token".to_owned(), scheme: String::new() }],
+        ..JwtConfig::default()
+    };
+    let jwt: Jwt = Jwt::new(&config).unwrap();
+    // The first request of the measurement's warm-up has checked the signature.
+    check("Jwt, a remembered token", app().with(jwt), "/", EMPTY + 2);
 }
 #[test]
 fn the_access_log_with_a_reader() {

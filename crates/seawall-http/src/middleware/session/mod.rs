@@ -17,7 +17,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use parking_lot::Mutex;
 use seawall_core::ConfigError;
@@ -185,7 +184,7 @@ impl Rules {
                     return Ok(none);
                 }
                 let text = c.private_cookie(&self.config.cookie_name)?;
-                (None, text.map(Bytes::from))
+                (None, text.map(bytes::Bytes::from))
             }
             Place::Store(store) => {
                 let Some(id) = c.cookie(&self.config.cookie_name).filter(|id| secret::looks_random(id))
