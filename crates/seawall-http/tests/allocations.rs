@@ -19,6 +19,11 @@ use seawall_http::middleware::{
     CorsConfig, CredentialSource, Csrf, CsrfConfig, Idempotency, IdempotencyConfig, KeyAuth, KeyAuthConfig,
     MemoryIdempotency, MemoryIdempotencyConfig, MemorySessions, MemorySessionsConfig, RateLimitHeaders,
     RateLimiter, RateLimiterConfig, RequestId, SecureHeaders, SecureHeadersConfig, SessionConfig, Sessions,
+    AccessLines, AccessLog, AccessLogConfig, BodyLimit, ConcurrencyLimit, ConcurrencyLimitConfig, Cors,
+    CorsConfig, Csrf, CsrfConfig, ETag, ETagConfig, LogField, LogTarget, MethodOverride,
+    MethodOverrideConfig, RateLimitHeaders, RateLimiter, RateLimiterConfig, Recover, RequestId, Rewrite,
+    RewriteConfig, RewriteRule, SecureHeaders, SecureHeadersConfig, Trace, TrailingSlash,
+    TrailingSlashConfig,
 };
 use seawall_http::routing::RouteTable;
 use seawall_http::{
@@ -200,6 +205,32 @@ fn the_access_log_with_a_reader() {
     tracing::subscriber::with_default(subscriber, || {
         check("AccessLog, written", app().with(AccessLog), "/", EMPTY + 2);
     });
+}
+#[test]
+fn lines_of_the_access_log() {
+    let logged = |fields| {
+        let to = LogTarget::File("/dev/null".into());
+        AccessLines::new(&AccessLogConfig { to, fields, ..AccessLogConfig::default() }).unwrap()
+    };
+    let cheap =
+        logged(vec![LogField::Time, LogField::Method, LogField::Path, LogField::Status, LogField::Micros]);
+    check("AccessLines", app().with(cheap), "/", EMPTY);
+    let default = logged(AccessLogConfig::default().fields);
+    check("AccessLines, with ids of request and trace", app().with(default), "/", EMPTY + 2);
+}
+#[test]
+fn middleware_of_the_wire() {
+    let config = RewriteConfig { rules: vec![RewriteRule::new("/old/*", "/$1")], ..RewriteConfig::default() };
+    check("Rewrite that does not fit", app().pre(Rewrite::new(&config).unwrap()), "/", EMPTY + 1);
+    let slash = TrailingSlash::new(&TrailingSlashConfig::default()).unwrap();
+    check("TrailingSlash, right already", app().pre(slash), "/", EMPTY + 1);
+    let method = MethodOverride::new(&MethodOverrideConfig::default()).unwrap();
+    check("MethodOverride", app().pre(method), "/", EMPTY + 1);
+    check("Recover", app().with(Recover), "/", EMPTY + 1);
+    check("Trace, nobody listening", app().with(Trace), "/", EMPTY + 1);
+    let hello = || App::new().get("/", async || "hello");
+    let tagged = hello().with(ETag::new(&ETagConfig::default()).unwrap());
+    check("ETag on a &'static str", tagged, "/", EMPTY + 2 + 1);
 }
 #[test]
 fn timeouts() {

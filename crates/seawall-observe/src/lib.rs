@@ -17,6 +17,8 @@ mod clock;
 pub mod exposition;
 mod health;
 mod log;
+#[cfg(feature = "admin")]
+mod probes;
 mod process;
 mod signals;
 mod sys;
@@ -25,5 +27,7 @@ mod sys;
 pub use admin::{Admin, AdminConfig, AdminError};
 pub use health::{Health, NotReady};
 pub use log::{LogConfig, LogError, init_logging};
+#[cfg(feature = "admin")]
+pub use probes::probes;
 pub use process::ProcessUsage;
 pub use signals::{ServerSignals, Signals};

@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 use super::{Middleware, Next, Step, after};
 use crate::context::Context;
 use crate::error::Result;
+use crate::ids;
 use crate::respond::{Response, lists_tag};
 
 /// Which answers get a tag, and what it promises.
@@ -93,8 +94,10 @@ fn not_modified(response: &mut Response) {
 fn tag(bytes: &[u8], strong: bool) -> HeaderValue {
     let hash = Sha256::digest(bytes);
     let half = u128::from_be_bytes(hash[..16].try_into().expect("SHA-256 has 32 bytes"));
-    let weak = if strong { "" } else { "W/" };
-    HeaderValue::try_from(format!("{weak}\"{half:032x}\"")).expect("hexadecimal digits in quotes")
+    let mut text = [b'"'; 36];
+    text[..3].copy_from_slice(b"W/\"");
+    text[3..35].copy_from_slice(&ids::hex::<32>(half));
+    HeaderValue::from_bytes(if strong { &text[2..] } else { &text }).expect("hexadecimal digits in quotes")
 }
 
 impl Middleware for ETag {

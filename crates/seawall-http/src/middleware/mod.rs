@@ -31,6 +31,7 @@ mod secret;
 mod secure_headers;
 mod session;
 mod timeout;
+mod trace;
 mod trailing_slash;
 mod unless;
 
@@ -79,6 +80,7 @@ pub use secret::Secret;
 pub use secure_headers::{SecureHeaders, SecureHeadersConfig};
 pub use session::{MemorySessions, MemorySessionsConfig, Session, SessionConfig, SessionStore, Sessions};
 pub use timeout::{Timeout, TimeoutConfig};
+pub use trace::Trace;
 pub use trailing_slash::{Slash, TrailingSlash, TrailingSlashConfig};
 pub use unless::Unless;
 

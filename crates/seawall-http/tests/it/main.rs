@@ -42,6 +42,7 @@ mod routing;
 mod server;
 mod sources;
 mod sse;
+mod spans;
 mod start;
 mod static_files;
 mod swap;
