@@ -24,6 +24,9 @@ pub use seawall_http::MiniJinja;
 pub use seawall_http::Xml;
 #[cfg(feature = "openapi")]
 pub use seawall_http::openapi;
+pub use seawall_http::static_files;
+#[cfg(feature = "tower")]
+pub use seawall_http::tower;
 #[cfg(feature = "websocket")]
 pub use seawall_http::websocket;
 pub use seawall_http::{
