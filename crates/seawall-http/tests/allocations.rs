@@ -15,14 +15,12 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use http::{Method, StatusCode};
 use seawall_http::middleware::{
-    AccessLog, BasicAuth, BasicAuthConfig, BodyLimit, ConcurrencyLimit, ConcurrencyLimitConfig, Cors,
-    CorsConfig, CredentialSource, Csrf, CsrfConfig, Idempotency, IdempotencyConfig, KeyAuth, KeyAuthConfig,
-    MemoryIdempotency, MemoryIdempotencyConfig, MemorySessions, MemorySessionsConfig, RateLimitHeaders,
-    RateLimiter, RateLimiterConfig, RequestId, SecureHeaders, SecureHeadersConfig, SessionConfig, Sessions,
-    AccessLines, AccessLog, AccessLogConfig, BodyLimit, ConcurrencyLimit, ConcurrencyLimitConfig, Cors,
-    CorsConfig, Csrf, CsrfConfig, ETag, ETagConfig, LogField, LogTarget, MethodOverride,
-    MethodOverrideConfig, RateLimitHeaders, RateLimiter, RateLimiterConfig, Recover, RequestId, Rewrite,
-    RewriteConfig, RewriteRule, SecureHeaders, SecureHeadersConfig, Trace, TrailingSlash,
+    AccessLines, AccessLog, AccessLogConfig, BasicAuth, BasicAuthConfig, BodyLimit, ConcurrencyLimit,
+    ConcurrencyLimitConfig, Cors, CorsConfig, CredentialSource, Csrf, CsrfConfig, ETag, ETagConfig,
+    Idempotency, IdempotencyConfig, KeyAuth, KeyAuthConfig, LogField, LogTarget, MemoryIdempotency,
+    MemoryIdempotencyConfig, MemorySessions, MemorySessionsConfig, MethodOverride, MethodOverrideConfig,
+    RateLimitHeaders, RateLimiter, RateLimiterConfig, Recover, RequestId, Rewrite, RewriteConfig,
+    RewriteRule, SecureHeaders, SecureHeadersConfig, SessionConfig, Sessions, Trace, TrailingSlash,
     TrailingSlashConfig,
 };
 use seawall_http::routing::RouteTable;
