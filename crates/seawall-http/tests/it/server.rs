@@ -295,8 +295,10 @@ fn a_drain_lets_requests_end_and_takes_no_new_connections() {
     server.handle.shutdown();
     wait_until(|| TcpStream::connect(server.addr).is_err());
     go.notify_one();
+    // The answer may be on its way before the connection hears of the drain, so it need not say `connection: close`;
+    // the connection ends behind it in any case, or this would not return.
     let answer = read_to_end(&mut stream);
-    assert!(answer.ends_with("slow") && answer.contains("connection: close"), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("slow"), "{answer}");
     server.stop();
 }
 
