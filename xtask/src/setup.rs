@@ -167,18 +167,18 @@ fn is_there(program: &str) -> bool {
     if program.starts_with('/') { Path::new(program).exists() } else { is_on_path(program) }
 }
 
-fn is_on_path(program: &str) -> bool {
+pub(crate) fn is_on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
 /// The owner of our own /proc entry is our effective user.
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt as _;
     Path::new("/proc/self").metadata().is_ok_and(|metadata| metadata.uid() == 0)
 }
 
-fn shell(line: &str) -> Result<()> {
+pub(crate) fn shell(line: &str) -> Result<()> {
     let mut command = Command::new("sh");
     command.args(["-c", line]).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
     let status = command.status().with_context(|| format!("cannot start `{line}`"))?;

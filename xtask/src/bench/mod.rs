@@ -1,9 +1,10 @@
-//! `cargo xtask bench`: Seawall beside its peers, in one run, in turns.
+//! `cargo xtask bench`: Seawall beside its peers, in one run, in turns. Here are servers; `router` is a bench of its own.
 //!
 //! A server is pinned to one core, the generator to another. Each round visits every server once, in an order that is
 //! reversed from round to round, so that a machine that drifts drifts for all. What is compared is the ratio within
 //! a round; medians and ranges are over rounds. CPU comes from the scheduler's own account of the server's threads.
 
+mod router;
 mod server;
 mod table;
 
@@ -13,6 +14,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use router::{RouterArgs, router};
 use server::Server;
 
 /// The server that the others are compared with.

@@ -38,7 +38,7 @@ fn ratios(visits: &[Visit], server: &str, baseline: &str, value: fn(&Visit) -> f
     rounds.filter_map(pair).collect()
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+pub(super) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     match values.len() {
         0 => f64::NAN,
@@ -47,7 +47,7 @@ fn median(mut values: Vec<f64>) -> f64 {
     }
 }
 
-fn least(values: &[f64]) -> f64 {
+pub(super) fn least(values: &[f64]) -> f64 {
     values.iter().copied().fold(f64::INFINITY, f64::min)
 }
 

@@ -78,7 +78,9 @@ fn measure<P: Peer>(routes: &[(&str, &str)], requests: &Requests) {
     passes.sort_by(f64::total_cmp);
     let (median, best) = (passes[passes.len() / 2], passes[0]);
     let build = build.as_secs_f64() * 1e3;
-    println!("{{\"ns\":{median:.1},\"best_ns\":{best:.1},\"build_ms\":{build:.3},\"memory_bytes\":{memory}}}");
+    println!(
+        "{{\"ns\":{median:.1},\"best_ns\":{best:.1},\"build_ms\":{build:.3},\"memory_bytes\":{memory}}}"
+    );
 }
 
 fn check<P: Peer>(peer: &P, requests: &Requests) {
