@@ -8,7 +8,7 @@
 
 use super::methods::{MethodId, MethodSet};
 use super::pattern::Fit;
-use super::raw::{Key, Piece};
+use super::raw::{Key, Piece, Text};
 use super::trie::{self, Leaf, Trie, choose};
 
 /// The packed form of a [`Trie`].
@@ -291,9 +291,15 @@ impl Packed {
         if leaf.0 & MANY == 0 && Entry(leaf.0).method() == wanted && leaf.0 != 0 {
             return Some(Entry(leaf.0).route());
         }
+        self.choose_of(leaf, wanted)
+    }
+
+    #[inline(never)]
+    fn choose_of(&self, leaf: LeafRef, wanted: MethodId) -> Option<usize> {
         choose(self.entries(leaf), wanted)
     }
 
+    #[inline(never)]
     pub(super) fn methods(&self, leaf: LeafRef, set: &mut MethodSet) {
         self.entries(leaf).for_each(|(method, _)| set.add(method));
     }
@@ -304,15 +310,16 @@ impl Packed {
         if node.statics.0 == 0 {
             return None;
         }
-        if piece.encoded {
-            return self.find_encoded(node.statics, piece);
+        let key = piece.key();
+        match self.find_static(node.statics, &key) {
+            None if key.is_encoded() => self.find_encoded(node.statics, key.text),
+            found => found,
         }
-        self.find_static(node.statics, &piece.key())
     }
 
     #[inline(never)]
-    fn find_encoded(&self, statics: Statics, piece: &Piece<'_>) -> Option<u32> {
-        self.find_static(statics, &Key::of(&piece.text()))
+    fn find_encoded(&self, statics: Statics, raw: &[u8]) -> Option<u32> {
+        self.find_static(statics, &Key::of(&Text::new(raw)))
     }
 
     #[inline(always)]

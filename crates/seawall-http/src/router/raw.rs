@@ -13,72 +13,45 @@ use smallvec::SmallVec;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RawPath<'p> {
     pub(super) bytes: &'p [u8],
-    /// Whether there is a `%` in it.
-    encoded: bool,
-    /// Where segments end in the 64 bytes from `base` on, one bit each: at slashes, and with the path.
-    base: usize,
+    /// Where segments end in the first [`WINDOW`] bytes, one bit each: at slashes, and with the path.
     ends: u64,
 }
 
-/// Bytes whose slashes are known at once.
+/// Bytes whose slashes are found at once. Few paths are longer; what is behind is searched when it is needed.
 const WINDOW: usize = 64;
 
 impl<'p> RawPath<'p> {
     #[inline]
     pub(super) fn new(bytes: &'p [u8]) -> Self {
-        let mut path = Self { bytes, encoded: false, base: 0, ends: 0 };
-        path.encoded = path.look(0) || (bytes.len() > WINDOW && memchr::memchr(b'%', bytes).is_some());
-        path
-    }
-
-    /// Finds the slashes from `base` on; whether there is a `%` among them.
-    #[inline]
-    fn look(&mut self, base: usize) -> bool {
-        let window = &self.bytes[base..self.bytes.len().min(base + WINDOW)];
-        let (mut slashes, mut percents) = (0, 0);
-        for at in (0..window.len()).step_by(8) {
-            let bytes = word(self.bytes, base + at);
-            slashes |= bits(places_of(bytes, b'/')) << at;
-            percents |= has(bytes, b'%');
+        let mut ends = 0;
+        for at in (0..bytes.len().min(WINDOW)).step_by(8) {
+            ends |= bits(places_of(word(bytes, at), b'/')) << at;
         }
-        if window.len() < WINDOW {
-            slashes |= 1 << window.len();
+        if bytes.len() < WINDOW {
+            ends |= 1 << bytes.len();
         }
-        (self.base, self.ends) = (base, slashes);
-        percents != 0
+        Self { bytes, ends }
     }
 
     /// Where the segment that starts at `start` ends: at its slash, or with the path.
     #[inline]
-    pub(super) fn end(&mut self, start: usize) -> usize {
-        let at = start.wrapping_sub(self.base);
-        if at < WINDOW && self.ends >> at != 0 {
-            return start + (self.ends >> at).trailing_zeros() as usize;
+    pub(super) fn end(self, start: usize) -> usize {
+        if start < WINDOW && self.ends >> start != 0 {
+            return start + (self.ends >> start).trailing_zeros() as usize;
         }
-        self.end_beyond(start)
-    }
-
-    /// An end that is not in the window.
-    #[inline(never)]
-    fn end_beyond(&mut self, start: usize) -> usize {
-        for base in (start..=self.bytes.len()).step_by(WINDOW) {
-            self.look(base);
-            if self.ends != 0 {
-                return base + self.ends.trailing_zeros() as usize;
-            }
-        }
-        self.bytes.len()
+        end_behind(self.bytes, start)
     }
 
     #[inline]
-    pub(super) fn piece(&self, start: usize, end: usize) -> Piece<'p> {
-        Piece { path: self.bytes, start, end, encoded: self.encoded && self.has_percent(start, end) }
+    pub(super) fn piece(self, start: usize, end: usize) -> Piece<'p> {
+        Piece { path: self.bytes, start, end }
     }
+}
 
-    #[inline(never)]
-    fn has_percent(&self, start: usize, end: usize) -> bool {
-        self.bytes[start..end].contains(&b'%')
-    }
+/// The end of a segment that does not lie in the window.
+#[inline(never)]
+fn end_behind(path: &[u8], start: usize) -> usize {
+    memchr::memchr(b'/', &path[start..]).map_or(path.len(), |at| start + at)
 }
 
 /// A segment of a raw path.
@@ -87,8 +60,6 @@ pub(super) struct Piece<'p> {
     path: &'p [u8],
     start: usize,
     end: usize,
-    /// Whether there is a `%` in it.
-    pub(super) encoded: bool,
 }
 
 impl<'p> Piece<'p> {
@@ -100,15 +71,11 @@ impl<'p> Piece<'p> {
 
     /// What it says, decoded once.
     pub(super) fn text(&self) -> Text<'p> {
-        let raw = &self.path[self.start..self.end];
-        if self.encoded { Text::Decoded(percent_decode(raw).collect()) } else { Text::Raw(raw) }
+        Text::new(&self.path[self.start..self.end])
     }
 
     /// Where in the path the byte stands that is number `at` of the decoded text.
     pub(super) fn place(&self, at: usize) -> usize {
-        if !self.encoded {
-            return self.start + at;
-        }
         let step = |place: usize| place + if hex_pair(self.path, place).is_some() { 3 } else { 1 };
         (0..at).fold(self.start, |place, _| step(place))
     }
@@ -142,20 +109,18 @@ impl<'p> Key<'p> {
         Self::new(text, 0, text.len())
     }
 
+    /// Whether there is a `%` in it. Then no static text is written so; what it says may still be one.
+    #[inline]
+    pub(super) fn is_encoded(&self) -> bool {
+        has(self.first, b'%') | has(self.last, b'%') || (self.text.len() > 16 && self.text.contains(&b'%'))
+    }
+
     /// Spreads static texts over a table.
     #[inline]
     pub(super) fn hash(&self) -> u64 {
         let ends = self.first.wrapping_add(self.last.rotate_left(23)) ^ self.text.len() as u64;
         let hash = ends.wrapping_mul(SPREAD);
-        if self.text.len() > 16 { self.hash_middle(hash) } else { hash }
-    }
-
-    #[inline(never)]
-    fn hash_middle(&self, mut hash: u64) -> u64 {
-        for middle in self.text[8..self.text.len() - 8].chunks(8) {
-            hash = (hash.rotate_left(29) ^ word(middle, 0)).wrapping_mul(SPREAD);
-        }
-        hash
+        if self.text.len() > 16 { hash_middle(hash, self.text) } else { hash }
     }
 }
 
@@ -169,6 +134,12 @@ pub(super) enum Text<'p> {
     Decoded(SmallVec<[u8; 256]>),
 }
 
+impl<'p> Text<'p> {
+    pub(super) fn new(raw: &'p [u8]) -> Self {
+        if raw.contains(&b'%') { Self::Decoded(percent_decode(raw).collect()) } else { Self::Raw(raw) }
+    }
+}
+
 impl Deref for Text<'_> {
     type Target = [u8];
     #[inline]
@@ -178,6 +149,15 @@ impl Deref for Text<'_> {
             Self::Decoded(text) => text,
         }
     }
+}
+
+/// What is between the ends of a long text.
+#[inline(never)]
+fn hash_middle(mut hash: u64, text: &[u8]) -> u64 {
+    for middle in text[8..text.len() - 8].chunks(8) {
+        hash = (hash.rotate_left(29) ^ word(middle, 0)).wrapping_mul(SPREAD);
+    }
+    hash
 }
 
 /// The byte that `%` and two digits at `at` stand for, if they are there.
@@ -236,11 +216,11 @@ fn places_of(word: u64, wanted: u8) -> u64 {
     !(((others & LOW) + LOW) | others | LOW)
 }
 
-/// Not zero if one of the bytes is `wanted`: the lowest one that is leaves its highest bit.
+/// Whether one of the bytes is `wanted`: the lowest one that is leaves its highest bit.
 #[inline]
-fn has(word: u64, wanted: u8) -> u64 {
+fn has(word: u64, wanted: u8) -> bool {
     let others = word ^ (ONES * wanted as u64);
-    others.wrapping_sub(ONES) & !others & !LOW
+    others.wrapping_sub(ONES) & !others & !LOW != 0
 }
 
 /// The highest bits of eight bytes, side by side.
@@ -261,7 +241,7 @@ mod tests {
 
         #[test]
         fn pieces_are_what_splitting_gives(path in "/([a/%\u{0}.0\u{e9}]{0,40}|[ab/]{60,140}|([ab]{50,90}/){0,4}%?)") {
-            let mut raw = RawPath::new(path.as_bytes());
+            let raw = RawPath::new(path.as_bytes());
             let mut at = 1;
             let mut starts = Vec::new();
             for part in path[1..].split('/') {
@@ -269,7 +249,7 @@ mod tests {
                 let piece = raw.piece(at, end);
                 prop_assert_eq!(&path[at..end], part);
                 prop_assert_eq!(piece.key().text, part.as_bytes());
-                prop_assert_eq!(piece.encoded, part.contains('%'));
+                prop_assert_eq!(piece.key().is_encoded(), part.contains('%'));
                 let own = part.to_owned();
                 let key = Key::of(own.as_bytes());
                 prop_assert_eq!((piece.key().first, piece.key().last), (key.first, key.last));

@@ -93,13 +93,14 @@ impl<'a, T, F: FnMut(LeafRef) -> Option<T>> Search<'a, F> {
         {
             self.visits += 1;
         }
-        let node = &self.packed.nodes[number as usize];
-        if start > self.path.bytes.len() {
+        let (packed, path) = (self.packed, self.path);
+        let node = &packed.nodes[number as usize];
+        if start > path.bytes.len() {
             return (self.end)(node.here).map_or(Turn::Nowhere, Turn::Found);
         }
-        let end = self.path.end(start);
-        let piece = self.path.piece(start, end);
-        if let Some(child) = self.packed.static_child(node, &piece) {
+        let end = path.end(start);
+        let piece = path.piece(start, end);
+        if let Some(child) = packed.static_child(node, &piece) {
             if !node.params.is_none() {
                 choices.push(self.choice(number, start, 0));
             }

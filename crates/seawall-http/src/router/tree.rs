@@ -164,7 +164,7 @@ impl Tree {
         let mut known = MethodSet::default();
         let route = Search::new(packed, path, params, |leaf| {
             let route = packed.choose(leaf, wanted);
-            if route.is_none() {
+            if route.is_none() && !leaf.is_none() {
                 packed.methods(leaf, &mut known);
             }
             route

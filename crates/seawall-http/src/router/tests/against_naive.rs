@@ -25,7 +25,20 @@ enum Route {
     Regex(&'static str),
 }
 
-const TEXTS: &[&str] = &["a", "b", "7", "ab", "customers-of-a", "customers-of-b", ""];
+/// Longer than what of a path is looked at at once.
+const LONG: &str = "0123456789abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+const TEXTS: &[&str] = &[
+    "a",
+    "b",
+    "7",
+    "ab",
+    "customers-of-a",
+    "customers-of-b",
+    "",
+    "customers-of-the-a",
+    "customers-of-tha-a",
+    LONG,
+];
 const CONSTRAINTS: &[&str] =
     &["", "", "", "<int>", "<int(1..=10)>", "<int(5..20)>", "<alpha>", "<alpha(2..=3)>", "<alpha(1..)>"];
 const PREFIXES: &[&str] = &["", "", "a", "ab", "b"];
@@ -49,6 +62,9 @@ const PIECES: &[&str] = &[
     "ab.b",
     "customers-of-a",
     "customers-of-c",
+    "customers-of-the-a",
+    "customers-of-thi-a",
+    LONG,
     "%61",
     "%37",
     "a%2Fb",
@@ -64,13 +80,14 @@ fn route() -> impl Strategy<Value = Route> {
     let param = (select(PREFIXES.to_vec()), select(CONSTRAINTS.to_vec()), select(SUFFIXES.to_vec()));
     let param = param.prop_map(|(prefix, constraint, suffix)| Part::Param(prefix, constraint, suffix));
     let rest = prop::option::weighted(0.3, any::<bool>());
-    let path = (prop::collection::vec(prop_oneof![text, param], 0..4), rest).prop_filter_map(
-        "a path has a segment",
-        |(mut parts, rest)| {
-            parts.extend(rest.map(Part::Rest));
-            (!parts.is_empty()).then_some(Route::Path(parts))
-        },
-    );
+    let parts = (prop::collection::vec(prop_oneof![text, param], 0..4), rest);
+    let path = parts.prop_map(|(mut parts, rest)| {
+        parts.extend(rest.map(Part::Rest));
+        if parts.is_empty() {
+            parts.push(Part::Static(""));
+        }
+        Route::Path(parts)
+    });
     prop_oneof![19 => path, 1 => select(REGEXES.to_vec()).prop_map(Route::Regex)]
 }
 
