@@ -29,6 +29,8 @@ use super::io::{Io, Limits, Progress, Serving, Wire};
 use super::listener::Accepted;
 use super::shutdown::{Phase, Shutdown};
 #[cfg(feature = "websocket")]
+use super::stream::Stream;
+#[cfg(feature = "websocket")]
 use super::takeover::Taken;
 use crate::body::Body;
 use crate::clock;
@@ -199,7 +201,9 @@ impl Connection {
             let parts = connection.into_parts();
             let (stream, ahead) = parts.io.into_inner().reunite()?;
             let ahead = [parts.read_buf, ahead].concat().into();
-            takeover.serve(Taken { stream, ahead, drain: Box::pin(progress.drain()) }).await;
+            takeover
+                .serve(Taken { stream: Stream::Tcp(stream), ahead, drain: Box::pin(progress.drain()) })
+                .await;
             return Ok(());
         }
         wire.linger().await;

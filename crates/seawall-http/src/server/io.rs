@@ -19,6 +19,8 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use parking_lot::Mutex;
+#[cfg(feature = "websocket")]
+use tokio::io::AsyncReadExt as _;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -26,6 +28,8 @@ use tokio::time::{Sleep, sleep_until, timeout};
 
 use super::ServerConfig;
 use super::shutdown::{Phase, Shutdown};
+#[cfg(feature = "websocket")]
+use super::stream::Stream;
 #[cfg(feature = "websocket")]
 use super::takeover::Takeover;
 use crate::clock;
@@ -229,8 +233,17 @@ impl Wire {
 
 /// Takes what the client still sends, within limits.
 #[cfg(feature = "websocket")]
-pub(super) async fn discard(stream: &TcpStream) {
-    let _ = timeout(LINGER, poll_fn(|cx| poll_discard(stream, cx))).await;
+pub(super) async fn discard(stream: &mut Stream) {
+    let rest = async {
+        let mut room = [0; 4096];
+        for _ in 0..LINGER_BYTES / room.len() {
+            match stream.read(&mut room).await {
+                Ok(0) | Err(_) => break,
+                Ok(_) => {}
+            }
+        }
+    };
+    let _ = timeout(LINGER, rest).await;
 }
 
 fn poll_discard(stream: &TcpStream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

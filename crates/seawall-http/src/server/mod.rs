@@ -7,6 +7,7 @@ mod conn;
 mod io;
 mod listener;
 mod shutdown;
+mod stream;
 #[cfg(feature = "websocket")]
 mod takeover;
 mod worker;
@@ -25,6 +26,8 @@ pub use config::ServerConfig;
 use listener::Listener;
 pub use shutdown::ShutdownHandle;
 use shutdown::{OnDrain, Shutdown};
+#[cfg(feature = "websocket")]
+pub(crate) use stream::Stream;
 #[cfg(feature = "websocket")]
 pub(crate) use takeover::{Taken, Takeover, say_goodbye};
 use worker::{Peers, Worker};
