@@ -7,7 +7,6 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -21,14 +20,13 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use seawall_core::metrics::Gauge;
 use tokio::io::AsyncReadExt as _;
-use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use super::ServerConfig;
+use super::handshake::establish;
 use super::io::{Io, Limits, Progress, Serving, Wire};
 use super::listener::Accepted;
 use super::shutdown::{Phase, Shutdown};
-#[cfg(feature = "websocket")]
 use super::stream::Stream;
 #[cfg(feature = "websocket")]
 use super::takeover::Taken;
@@ -37,6 +35,7 @@ use crate::clock;
 use crate::context::Arrival;
 use crate::flight::Tracked;
 use crate::measure::Counted;
+use crate::peer::Peer;
 use crate::respond::BodyFailed;
 use crate::service::Service;
 
@@ -61,10 +60,13 @@ type AnyError = Box<dyn Error + Send + Sync>;
 
 /// Serves a socket until either side ends it. Faults of the client end its connection and nothing else.
 pub(super) async fn serve(accepted: Accepted, connection: Connection) {
-    let Accepted { stream, peer, place: _place } = accepted;
-    let ended = connection.run(stream, peer).await;
+    let Accepted { stream, address, door, place: _place, .. } = accepted;
+    let ended = match establish(stream, address, &door, &connection.shutdown).await {
+        Ok((stream, peer)) => connection.run(stream, peer).await,
+        Err(error) => Err(error.into()),
+    };
     if let Err(error) = ended {
-        tracing::debug!(error, %peer, "connection ended");
+        tracing::debug!(error, peer = %address, "connection ended");
     }
 }
 
@@ -145,7 +147,7 @@ enum Protocol {
 }
 
 /// Reads until it is certain which protocol it is: for HTTP/1, one byte is usually enough.
-async fn detect(stream: &mut TcpStream, ahead: &mut BytesMut, limit: Duration) -> io::Result<Protocol> {
+async fn detect(stream: &mut Stream, ahead: &mut BytesMut, limit: Duration) -> io::Result<Protocol> {
     let read = async {
         loop {
             if stream.read_buf(ahead).await? == 0 {
@@ -162,7 +164,7 @@ async fn detect(stream: &mut TcpStream, ahead: &mut BytesMut, limit: Duration) -
 }
 
 impl Connection {
-    async fn run(self, mut stream: TcpStream, peer: SocketAddr) -> Result<(), AnyError> {
+    async fn run(self, mut stream: Stream, peer: Peer) -> Result<(), AnyError> {
         let mut ahead = BytesMut::with_capacity(FIRST_READ);
         let late = async {
             self.shutdown.reached(Phase::Draining).await;
@@ -180,11 +182,12 @@ impl Connection {
         Ok(())
     }
 
-    async fn http1(&self, stream: TcpStream, ahead: Bytes, peer: SocketAddr) -> Result<(), AnyError> {
-        let (progress, (half, wire)) = (Progress::new(self.shutdown.clone()), Wire::split(stream));
-        let io = Io::new(half, wire.clone(), ahead, progress.clone());
+    async fn http1(&self, stream: Stream, ahead: Bytes, peer: Peer) -> Result<(), AnyError> {
+        let (progress, wire) = (Progress::new(self.shutdown.clone()), Wire::new(stream));
+        let io = Io::new(wire.clone(), ahead, progress.clone());
         let serving = progress.clone();
-        let service = service_fn(|request| self.answer(request, peer, Exchange::Connection(serving.begin())));
+        let service =
+            service_fn(|request| self.answer(request, peer.clone(), Exchange::Connection(serving.begin())));
         let mut connection = http1::Builder::new()
             .header_read_timeout(None) // `Limits` has one for heads and one for idle time
             .max_buf_size(self.config.max_head_bytes)
@@ -201,24 +204,22 @@ impl Connection {
             let parts = connection.into_parts();
             let (stream, ahead) = parts.io.into_inner().reunite()?;
             let ahead = [parts.read_buf, ahead].concat().into();
-            takeover
-                .serve(Taken { stream: Stream::Tcp(stream), ahead, drain: Box::pin(progress.drain()) })
-                .await;
+            takeover.serve(Taken { stream, ahead, drain: Box::pin(progress.drain()) }).await;
             return Ok(());
         }
         wire.linger().await;
         Ok(ended?)
     }
 
-    async fn http2(&self, stream: TcpStream, ahead: Bytes, peer: SocketAddr) -> Result<(), AnyError> {
-        let (progress, (half, wire)) = (Progress::new(self.shutdown.clone()), Wire::split(stream));
+    async fn http2(&self, stream: Stream, ahead: Bytes, peer: Peer) -> Result<(), AnyError> {
+        let (progress, wire) = (Progress::new(self.shutdown.clone()), Wire::new(stream));
         // Streams overlap, so one connection has no one phase: its limits come with the engine's HTTP/2.
         let _always = progress.begin();
-        let io = Io::new(half, wire.clone(), ahead, progress.clone());
+        let io = Io::new(wire.clone(), ahead, progress.clone());
         let (service, in_flight, shared) = (self.service.clone(), self.in_flight.clone(), progress.clone());
         let service = service_fn(move |request| {
             let guards = (Counted::start(&in_flight), Exchange::Stream(shared.clone()));
-            answer(service.clone(), request, peer, guards)
+            answer(service.clone(), request, peer.clone(), guards)
         });
         let connection = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
@@ -233,7 +234,7 @@ impl Connection {
     fn answer(
         &self,
         request: hyper::Request<Incoming>,
-        peer: SocketAddr,
+        peer: Peer,
         exchange: Exchange,
     ) -> impl Future<Output = Result<hyper::Response<Guarded>, Infallible>> + use<> {
         answer(self.service.clone(), request, peer, (Counted::start(&self.in_flight), exchange))
@@ -261,10 +262,10 @@ type Guards = (Counted, Exchange);
 async fn answer(
     service: Service,
     request: hyper::Request<Incoming>,
-    peer: SocketAddr,
+    peer: Peer,
     guards: Guards,
 ) -> Result<hyper::Response<Guarded>, Infallible> {
-    let arrival = Arrival { peer: Some(peer), at: clock::now() };
+    let arrival = Arrival { peer, at: clock::now() };
     let mut response = service.respond(request.map(Body::from_http), arrival).await;
     #[cfg(feature = "websocket")]
     let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;

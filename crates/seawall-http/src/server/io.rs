@@ -22,13 +22,10 @@ use parking_lot::Mutex;
 #[cfg(feature = "websocket")]
 use tokio::io::AsyncReadExt as _;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::{Sleep, sleep_until, timeout};
 
 use super::ServerConfig;
 use super::shutdown::{Phase, Shutdown};
-#[cfg(feature = "websocket")]
 use super::stream::Stream;
 #[cfg(feature = "websocket")]
 use super::takeover::Takeover;
@@ -176,23 +173,23 @@ impl Limits {
     }
 }
 
-/// The writing side of a socket, and what is gathered for it. hyper writes through its [`Io`]; the connection's task
-/// keeps this to send.
+/// The stream, and what is gathered for it. hyper reads and writes through its [`Io`]; the connection's task keeps this
+/// to send. Both are in one task, so the lock is always free.
 #[derive(Clone)]
 pub(super) struct Wire(Arc<Mutex<Outgoing>>);
 
 struct Outgoing {
-    half: OwnedWriteHalf,
+    stream: Stream,
     gathered: BytesMut,
 }
 
 impl Outgoing {
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.gathered.is_empty() {
-            let sent = ready!(Pin::new(&mut self.half).poll_write(cx, &self.gathered))?;
+            let sent = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.gathered))?;
             self.gathered.advance(sent);
         }
-        Poll::Ready(Ok(()))
+        Pin::new(&mut self.stream).poll_flush(cx) // TLS keeps what its socket did not take
     }
 
     /// Gathers a write, or passes it on if it is large.
@@ -201,7 +198,7 @@ impl Outgoing {
             ready!(self.poll_send(cx))?;
         }
         if bytes.len() > MAX_GATHERED {
-            return Pin::new(&mut self.half).poll_write(cx, bytes);
+            return Pin::new(&mut self.stream).poll_write(cx, bytes);
         }
         self.gathered.extend_from_slice(bytes);
         Poll::Ready(Ok(bytes.len()))
@@ -209,10 +206,8 @@ impl Outgoing {
 }
 
 impl Wire {
-    /// Both sides of a socket.
-    pub(super) fn split(stream: TcpStream) -> (OwnedReadHalf, Self) {
-        let (read, half) = stream.into_split();
-        (read, Self(Arc::new(Mutex::new(Outgoing { half, gathered: BytesMut::new() }))))
+    pub(super) fn new(stream: Stream) -> Self {
+        Self(Arc::new(Mutex::new(Outgoing { stream, gathered: BytesMut::new() })))
     }
 
     /// Sends what is gathered; pending while the socket takes no more.
@@ -223,10 +218,10 @@ impl Wire {
     /// The end of a connection: says so, and takes what the client still sends, within limits. Closing with bytes
     /// unread would reset the connection, and the client might never see our last answer.
     pub(super) async fn linger(&self) {
-        let close = poll_fn(|cx| Pin::new(&mut self.0.lock().half).poll_shutdown(cx));
+        let close = poll_fn(|cx| Pin::new(&mut self.0.lock().stream).poll_shutdown(cx));
         // Whatever goes wrong now, the connection is over.
         let _ = close.await;
-        let rest = poll_fn(|cx| poll_discard(self.0.lock().half.as_ref(), cx));
+        let rest = poll_fn(|cx| poll_discard(&mut self.0.lock().stream, cx));
         let _ = timeout(LINGER, rest).await;
     }
 }
@@ -246,15 +241,13 @@ pub(super) async fn discard(stream: &mut Stream) {
     let _ = timeout(LINGER, rest).await;
 }
 
-fn poll_discard(stream: &TcpStream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+fn poll_discard(stream: &mut Stream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
     let mut room = [0; 4096];
     for _ in 0..LINGER_BYTES / room.len() {
-        ready!(stream.poll_read_ready(cx))?;
-        match stream.try_read(&mut room) {
-            Ok(0) => break,
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Poll::Ready(Err(error)),
+        let mut room = ReadBuf::new(&mut room);
+        ready!(Pin::new(&mut *stream).poll_read(cx, &mut room))?;
+        if room.filled().is_empty() {
+            break;
         }
     }
     Poll::Ready(Ok(()))
@@ -262,28 +255,26 @@ fn poll_discard(stream: &TcpStream, cx: &mut Context<'_>) -> Poll<io::Result<()>
 
 /// What hyper reads from and writes to.
 pub(super) struct Io {
-    half: OwnedReadHalf,
     wire: Wire,
     ahead: Bytes,
     progress: Progress,
 }
 
 impl Io {
-    pub(super) fn new(half: OwnedReadHalf, wire: Wire, ahead: Bytes, progress: Progress) -> Self {
-        Self { half, wire, ahead, progress }
+    pub(super) fn new(wire: Wire, ahead: Bytes, progress: Progress) -> Self {
+        Self { wire, ahead, progress }
     }
 
-    /// The whole socket again, and what was read ahead of hyper. Everything gathered must have been sent.
+    /// The stream again, and what was read ahead of hyper. Everything gathered must have been sent.
     ///
     /// # Errors
-    /// If somebody else still holds the writing side.
+    /// If somebody else still holds it.
     #[cfg(feature = "websocket")]
-    pub(super) fn reunite(self) -> io::Result<(TcpStream, Bytes)> {
-        let Self { half, wire, ahead, progress: _ } = self;
+    pub(super) fn reunite(self) -> io::Result<(Stream, Bytes)> {
+        let Self { wire, ahead, progress: _ } = self;
         let outgoing =
             Arc::into_inner(wire.0).ok_or_else(|| io::Error::other("the socket is still in use"))?;
-        let stream = half.reunite(outgoing.into_inner().half).map_err(io::Error::other)?;
-        Ok((stream, ahead))
+        Ok((outgoing.into_inner().stream, ahead))
     }
 }
 
@@ -295,7 +286,7 @@ impl AsyncRead for Io {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         if self.ahead.is_empty() {
-            ready!(Pin::new(&mut self.half).poll_read(cx, buf))?;
+            ready!(Pin::new(&mut self.wire.0.lock().stream).poll_read(cx, buf))?;
         } else {
             let len = self.ahead.len().min(buf.remaining());
             buf.put_slice(&self.ahead[..len]);
@@ -320,6 +311,6 @@ impl AsyncWrite for Io {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut outgoing = self.wire.0.lock();
         ready!(outgoing.poll_send(cx))?;
-        Pin::new(&mut outgoing.half).poll_shutdown(cx)
+        Pin::new(&mut outgoing.stream).poll_shutdown(cx)
     }
 }

@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use seawall_core::metrics::{Gauge, Registry};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 
 use super::ServerConfig;
+use super::config::jittered;
 use super::conn::{Connection, serve};
-use super::listener::{Accepted, HandedOver, Listener};
+use super::listener::{Accepted, HandedOver, Listener, MOST_AT_ONCE};
 use super::shutdown::{Phase, Shutdown};
+use crate::clock;
 use crate::service::Service;
 
 /// Sockets that may wait for a busy worker to take them; more stay with whoever accepted them.
@@ -112,7 +115,7 @@ impl Worker {
 
     /// Hands a socket to the least busy worker, before its first read.
     fn place(&self, open: &mut JoinSet<()>, accepted: Accepted) {
-        let number = self.peers.least_busy(self.number);
+        let number = if accepted.stays { self.number } else { self.peers.least_busy(self.number) };
         // Counted before it is taken over: a burst would otherwise all go to the same worker.
         let accepted = accepted.counted(&self.peers.0.peers[number].connections);
         if number == self.number {
@@ -138,15 +141,25 @@ impl Worker {
         let connection = Connection {
             service: self.service.clone(),
             in_flight: self.peers.0.peers[self.number].in_flight.clone(),
-            shutdown: self.shutdown.clone(),
+            shutdown: self.shutdown.retiring(self.retires_at()),
             config: self.config.clone(),
         };
         open.spawn(serve(accepted, connection));
     }
 
+    /// When a connection that begins now is old enough to end.
+    fn retires_at(&self) -> Option<Instant> {
+        let age = self.config.max_connection_age?;
+        let mut random = [0; 2];
+        // Without randomness all connections get just the age that was asked for.
+        let random = getrandom::fill(&mut random).map_or(u16::MAX / 2, |()| u16::from_ne_bytes(random));
+        Some(clock::now() + jittered(age, random))
+    }
+
     /// Takes what the kernel and the other workers have for us, closes the door, and waits for the rest.
     async fn drain(mut self, mut open: JoinSet<()>) -> usize {
-        while let Some(accepted) = self.listener.accept_ready() {
+        for _ in 0..MOST_AT_ONCE {
+            let Some(accepted) = self.listener.accept_ready() else { break };
             self.start(&mut open, accepted.counted(&self.peers.0.peers[self.number].connections));
         }
         self.inbox.close();
