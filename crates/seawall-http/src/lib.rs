@@ -64,8 +64,12 @@ pub use respond::{
     Sse, SseSender, TemplateData,
 };
 #[cfg(feature = "tls")]
-pub use server::{ClientCertificate, TlsInfo, TlsVersion};
-pub use server::{Listen, ListenAddr, Listeners, Server, ServerConfig, ShutdownHandle};
+pub use server::{
+    ClientAuth, ClientCertificate, Identity, Pem, Tls, TlsConfig, TlsError, TlsInfo, TlsVersion,
+};
+pub use server::{
+    Listen, ListenAddr, Listeners, ProxyProtocol, ProxyProtocolConfig, Server, ServerConfig, ShutdownHandle,
+};
 pub use service::Service;
 pub use swap::Swap;
 pub use trace::TraceContext;

@@ -11,6 +11,7 @@ use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use rustix::io::{FdFlags, fcntl_setfd};
+use seawall_core::metrics::Registry;
 use socket2::{Domain, Protocol, SockAddr, Socket as RawSocket, Type};
 
 use super::handshake::Door;
@@ -61,8 +62,9 @@ impl Bound {
     ///
     /// # Errors
     /// Why it cannot, without saying where.
-    pub(super) fn new(listen: Listen, workers: usize, backlog: u16) -> io::Result<Self> {
-        let Listen { place, reuse_port } = listen;
+    pub(super) fn new(listen: Listen, workers: usize, backlog: u16, registry: &Registry) -> io::Result<Self> {
+        let door = Arc::new(Door::new(&listen, registry));
+        let Listen { place, reuse_port, .. } = listen;
         if reuse_port && !matches!(place, Place::Tcp(_)) {
             return Err(invalid("`reuse_port` is for a TCP address"));
         }
@@ -84,7 +86,7 @@ impl Bound {
             socket.set_nonblocking()?;
         }
         let addr = sockets.first().ok_or_else(|| invalid("there are no workers"))?.addr()?;
-        Ok(Self { sockets, addr, door: Arc::new(Door::default()), file })
+        Ok(Self { sockets, addr, door, file })
     }
 
     /// As a person would type it into a browser, where that can be.

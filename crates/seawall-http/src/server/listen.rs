@@ -4,6 +4,10 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use super::proxy_protocol::ProxyProtocol;
+#[cfg(feature = "tls")]
+use super::tls::Tls;
+
 /// One place to listen on, with its options.
 ///
 /// ```no_run
@@ -17,6 +21,9 @@ use std::path::PathBuf;
 pub struct Listen {
     pub(super) place: Place,
     pub(super) reuse_port: bool,
+    pub(super) proxy_protocol: Option<ProxyProtocol>,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<Tls>,
 }
 
 #[derive(Debug)]
@@ -38,7 +45,13 @@ pub(super) enum Socket {
 
 impl Listen {
     fn new(place: Place) -> Self {
-        Self { place, reuse_port: false }
+        Self {
+            place,
+            reuse_port: false,
+            proxy_protocol: None,
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
     }
 
     /// An address and a port: `0.0.0.0:8080`, `[::]:8080`, `localhost:8080`. Port 0 takes a free one.
@@ -61,6 +74,20 @@ impl Listen {
     /// `.socket` unit. It stays open between two processes, so that no connection is refused while a service restarts.
     pub fn systemd(number: usize) -> Self {
         Self::new(Place::Systemd(number))
+    }
+
+    /// Speaks TLS here, and nothing else.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(self, tls: Tls) -> Self {
+        Self { tls: Some(tls), ..self }
+    }
+
+    /// Takes connections from proxies that announce their client first, and from nobody else. The header comes before
+    /// TLS.
+    #[must_use]
+    pub fn proxy_protocol(self, protocol: ProxyProtocol) -> Self {
+        Self { proxy_protocol: Some(protocol), ..self }
     }
 
     /// Gives each worker a socket of its own with `SO_REUSEPORT`, in place of one that all share: the kernel spreads

@@ -4,12 +4,14 @@
 //! HTTP), `conn.rs` (the only door to hyper), `shutdown.rs` (who says stop).
 
 mod bind;
+mod chores;
 mod config;
 mod conn;
 mod handshake;
 mod io;
 mod listen;
 mod listener;
+mod proxy_protocol;
 mod shutdown;
 mod stream;
 #[cfg(feature = "websocket")]
@@ -18,6 +20,7 @@ mod takeover;
 mod tls;
 mod worker;
 
+use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::thread;
 use std::time::Duration;
@@ -28,9 +31,11 @@ use crate::error::{Error, Result};
 use crate::service::Service;
 
 use bind::Bound;
+use chores::chores;
 pub use config::ServerConfig;
 pub use listen::{Listen, ListenAddr, Listeners};
 use listener::{Cap, Listener};
+pub use proxy_protocol::{ProxyProtocol, ProxyProtocolConfig};
 pub use shutdown::ShutdownHandle;
 use shutdown::{OnDrain, Shutdown};
 #[cfg(feature = "websocket")]
@@ -38,7 +43,7 @@ pub(crate) use stream::Stream;
 #[cfg(feature = "websocket")]
 pub(crate) use takeover::{Taken, Takeover, say_goodbye};
 #[cfg(feature = "tls")]
-pub use tls::{ClientCertificate, TlsInfo, TlsVersion};
+pub use tls::{ClientAuth, ClientCertificate, Identity, Pem, Tls, TlsConfig, TlsError, TlsInfo, TlsVersion};
 use worker::{Peers, Worker};
 
 /// More than a service has ports.
@@ -79,7 +84,7 @@ impl Server {
         }
         let bind = |listen: Listen| {
             let place = listen.to_string();
-            let bound = Bound::new(listen, workers, config.backlog);
+            let bound = Bound::new(listen, workers, config.backlog, service.metrics());
             bound.map_err(|problem| Error::internal(format!("cannot listen on {place}: {problem}")))
         };
         let bound = listeners.into_iter().map(bind).collect::<Result<_>>()?;
@@ -149,9 +154,10 @@ impl Server {
             threads.push(thread.spawn(move || runtime.block_on(worker.run()))?);
         }
         let Self { service, config, bound, shutdown, on_drain } = self;
+        let chores = chores(&bound, service.metrics());
         drop(bound); // or the port would stay bound until the last connection ends
         let end = shutdown.follow_signals(on_drain, config.drain_delay, peers.idle());
-        runtime(&config)?.block_on(end);
+        runtime(&config)?.block_on(beside(chores, end));
         let cut = threads.into_iter().map(|thread| thread.join().unwrap_or(0)).sum();
         stopped(&service, cut);
         Ok(())
@@ -159,21 +165,23 @@ impl Server {
 
     /// Serves inside the runtime that polls this; see [`App::serve`](crate::App::serve).
     pub(crate) async fn serve(self) -> Result<()> {
+        let chores = chores(&self.bound, self.service.metrics());
         let (worker, on_drain) = self.into_worker()?;
         let (shutdown, idle, service) =
             (worker.shutdown.clone(), worker.peers.idle(), worker.service.clone());
         let end = shutdown.follow_signals(on_drain, worker.config.drain_delay, idle);
-        let (cut, ()) = tokio::join!(worker.run(), end);
+        let (cut, ()) = beside(chores, async { tokio::join!(worker.run(), end) }).await;
         stopped(&service, cut);
         Ok(())
     }
 
     /// As [`Server::serve`], but `stop` alone says when to drain.
     pub(crate) async fn serve_until(self, stop: impl Future<Output = ()>) -> Result<()> {
+        let chores = chores(&self.bound, self.service.metrics());
         let (worker, on_drain) = self.into_worker()?;
         let (shutdown, service) = (worker.shutdown.clone(), worker.service.clone());
         let end = shutdown.follow(stop, on_drain, worker.config.drain_delay);
-        let (cut, ()) = tokio::join!(worker.run(), end);
+        let (cut, ()) = beside(chores, async { tokio::join!(worker.run(), end) }).await;
         stopped(&service, cut);
         Ok(())
     }
@@ -195,6 +203,14 @@ impl Server {
     fn listener(&self, worker: usize, cap: Cap) -> Result<Listener> {
         let shares = self.bound.iter().map(|bound| bound.share(worker)).collect::<std::io::Result<_>>()?;
         Ok(Listener::new(shares, cap, self.service.metrics()))
+    }
+}
+
+/// Drives `chores` as long as `work` lasts.
+async fn beside<T>(chores: impl Future<Output = Infallible>, work: impl Future<Output = T>) -> T {
+    tokio::select! {
+        never = chores => match never {},
+        done = work => done,
     }
 }
 
