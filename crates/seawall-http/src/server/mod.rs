@@ -41,7 +41,7 @@ pub use listen::{Listen, ListenAddr, Listeners};
 use listener::{Cap, Listener};
 pub use proxy_protocol::{ProxyProtocol, ProxyProtocolConfig};
 pub use shutdown::ShutdownHandle;
-use shutdown::{OnDrain, Shutdown};
+use shutdown::{OnDrain, Shutdown, Signals};
 #[cfg(feature = "websocket")]
 pub(crate) use stream::Stream;
 #[cfg(feature = "websocket")]
@@ -142,6 +142,9 @@ impl Server {
             let max_connections = self.config.max_connections;
             tracing::info!(addr = %bound.addr, workers, max_connections, "listening");
         }
+        let main = runtime(&self.config)?;
+        // Before the first connection: whoever has been answered may count on an orderly end.
+        let signals = main.block_on(async { Signals::new() });
         let mut threads = Vec::with_capacity(workers);
         for (number, inbox) in inboxes.into_iter().enumerate() {
             let service = self.service.replicate();
@@ -162,8 +165,8 @@ impl Server {
         let Self { service, config, bound, shutdown, on_drain } = self;
         let chores = chores(&bound, service.metrics());
         drop(bound); // or the port would stay bound until the last connection ends
-        let end = shutdown.follow_signals(on_drain, config.drain_delay, peers.idle());
-        runtime(&config)?.block_on(beside(chores, end));
+        let end = shutdown.follow_signals(signals, on_drain, config.drain_delay, peers.idle());
+        main.block_on(beside(chores, end));
         let cut = threads.into_iter().map(|thread| thread.join().unwrap_or(0)).sum();
         stopped(&service, cut);
         Ok(())
@@ -175,7 +178,7 @@ impl Server {
         let (worker, on_drain) = self.into_worker()?;
         let (shutdown, idle, service) =
             (worker.shutdown.clone(), worker.peers.idle(), worker.service.clone());
-        let end = shutdown.follow_signals(on_drain, worker.config.drain_delay, idle);
+        let end = shutdown.follow_signals(Signals::new(), on_drain, worker.config.drain_delay, idle);
         let (cut, ()) = beside(chores, async { tokio::join!(worker.run(), end) }).await;
         stopped(&service, cut);
         Ok(())

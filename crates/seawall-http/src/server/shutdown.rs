@@ -120,11 +120,11 @@ impl Shutdown {
     /// which is when all connections have ended.
     pub(super) async fn follow_signals(
         &self,
+        mut signals: Signals,
         on_drain: OnDrain,
         delay: Duration,
         idle: impl Future<Output = ()>,
     ) {
-        let mut signals = Signals::new();
         self.told(signals.next()).await;
         let end = async {
             self.leave(on_drain, delay).await;
@@ -188,10 +188,11 @@ impl fmt::Debug for OnDrain {
 }
 
 /// SIGTERM and SIGINT; where the process may not have handlers, neither ever comes.
-struct Signals(Option<(Signal, Signal)>);
+pub(super) struct Signals(Option<(Signal, Signal)>);
 
 impl Signals {
-    fn new() -> Self {
+    /// From here on, a signal is kept for [`Shutdown::follow_signals`]. To be called inside a runtime.
+    pub(super) fn new() -> Self {
         let pair =
             signal(SignalKind::terminate()).and_then(|term| Ok((term, signal(SignalKind::interrupt())?)));
         Self(pair.inspect_err(|error| tracing::warn!(%error, "signals cannot be received")).ok())
