@@ -168,6 +168,21 @@ pub(super) fn is_limit(status: StatusCode) -> bool {
     )
 }
 
+/// The answer to a request for which there is no room, ready to be written: whoever has too much to do should not have
+/// to think about saying so. The first form is for a connection that goes on, the second for one that ends.
+pub(crate) const NO_ROOM: [&[u8]; 2] = [
+    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\n\r\n",
+    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+];
+
+/// The same for HTTP/2.
+pub(crate) fn no_room<B>(body: B) -> http::Response<B> {
+    let mut response = http::Response::new(body);
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
+
 /// What bytes are answered with that are no request.
 pub(crate) fn of_fault(fault: Fault) -> StatusCode {
     match fault {

@@ -74,7 +74,7 @@ pub use rate_limiter::{RateLimitHeaders, RateLimiter, RateLimiterConfig};
 pub use recover::Recover;
 pub use redirect::{CanonicalRedirect, CanonicalRedirectConfig, CanonicalUrl};
 pub use request_id::RequestId;
-pub(crate) use request_id::{request_id, send_id};
+pub(crate) use request_id::{NAME as REQUEST_ID, request_id, send_id};
 pub use rewrite::{Rewrite, RewriteConfig, RewriteRule};
 pub use secret::Secret;
 pub use secure_headers::{SecureHeaders, SecureHeadersConfig};

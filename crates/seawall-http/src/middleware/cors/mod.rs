@@ -134,6 +134,9 @@ impl Cors {
             vary(answered, "Access-Control-Request-Method");
             vary(answered, "Access-Control-Request-Headers");
         }
+        if c.field("origin").is_none() {
+            return;
+        }
         let Some(origin) = c.headers().get(header::ORIGIN) else { return };
         if answered.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN) || !rules.allow(c, origin) {
             return;
