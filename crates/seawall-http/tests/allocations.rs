@@ -17,11 +17,11 @@ use http::{Method, StatusCode};
 use seawall_http::middleware::{
     AccessLines, AccessLog, AccessLogConfig, BasicAuth, BasicAuthConfig, BodyLimit, ConcurrencyLimit,
     ConcurrencyLimitConfig, Cors, CorsConfig, CredentialSource, Csrf, CsrfConfig, ETag, ETagConfig,
-    Idempotency, IdempotencyConfig, KeyAuth, KeyAuthConfig, LogField, LogTarget, MemoryIdempotency,
-    MemoryIdempotencyConfig, MemorySessions, MemorySessionsConfig, MethodOverride, MethodOverrideConfig,
-    RateLimitHeaders, RateLimiter, RateLimiterConfig, Recover, RequestId, Rewrite, RewriteConfig,
-    RewriteRule, SecureHeaders, SecureHeadersConfig, SessionConfig, Sessions, Trace, TrailingSlash,
-    TrailingSlashConfig,
+    Idempotency, IdempotencyConfig, KeyAuth, KeyAuthConfig, LogField, LogTarget, MemoryCache,
+    MemoryCacheConfig, MemoryIdempotency, MemoryIdempotencyConfig, MemorySessions, MemorySessionsConfig,
+    MethodOverride, MethodOverrideConfig, RateLimitHeaders, RateLimiter, RateLimiterConfig, Recover,
+    RequestId, ResponseCache, ResponseCacheConfig, Rewrite, RewriteConfig, RewriteRule, SecureHeaders,
+    SecureHeadersConfig, SessionConfig, Sessions, Trace, TrailingSlash, TrailingSlashConfig,
 };
 use seawall_http::routing::RouteTable;
 use seawall_http::{
@@ -182,6 +182,18 @@ fn middleware() {
     let once = Idempotency::new(&IdempotencyConfig::default(), store).unwrap();
     check("Idempotency without a key", app().with(once), "/", EMPTY + 1);
     check("pre", app().pre(before(|_| Ok(None))), "/", EMPTY + 1);
+}
+#[test]
+fn an_answer_that_is_kept() {
+    let public = http::HeaderValue::from_static("public, max-age=600");
+    let hello = move |c: Context| {
+        let public = public.clone();
+        async move { Ok::<_, Error>(c.text(200, "hello")?.header(http::header::CACHE_CONTROL, public)) }
+    };
+    let store = MemoryCache::new(&MemoryCacheConfig::default()).unwrap();
+    let cache = ResponseCache::new(&ResponseCacheConfig::default(), store).unwrap();
+    // The context, the middleware's future, and two each for the headers' copy and the age.
+    check("ResponseCache, a hit", App::new().with(cache).get("/", hello), "/", 6);
 }
 #[cfg(feature = "jwt")]
 #[test]

@@ -16,6 +16,7 @@ mod cors;
 mod csrf;
 #[cfg(feature = "compression")]
 mod decompress;
+mod digest;
 mod etag;
 mod hook;
 mod idempotency;
@@ -25,6 +26,7 @@ mod rate_limiter;
 mod recover;
 mod redirect;
 mod request_id;
+mod response_cache;
 mod rewrite;
 mod seconds;
 mod secret;
@@ -75,6 +77,10 @@ pub use recover::Recover;
 pub use redirect::{CanonicalRedirect, CanonicalRedirectConfig, CanonicalUrl};
 pub use request_id::RequestId;
 pub(crate) use request_id::{request_id, send_id};
+pub use response_cache::{
+    CacheLookup, CacheStore, CachedAnswer, MemoryCache, MemoryCacheConfig, MemoryClaim, ResponseCache,
+    ResponseCacheConfig, cache_key,
+};
 pub use rewrite::{Rewrite, RewriteConfig, RewriteRule};
 pub use secret::Secret;
 pub use secure_headers::{SecureHeaders, SecureHeadersConfig};

@@ -7,6 +7,7 @@ mod idempotency;
 #[cfg(feature = "jwt")]
 mod jwt;
 mod limits;
+mod response_cache;
 mod secure_headers;
 mod session;
 mod unless;
