@@ -168,7 +168,8 @@ impl Came {
 /// The key of what is kept for a target (`/products?page=2`) on a host, where no [`ResponseCache::key_by`] makes it: to
 /// [invalidate](CacheStore::invalidate) it in the store.
 pub fn cache_key(scheme: &str, host: &str, target: &str) -> [u8; 32] {
-    let host = host.to_ascii_lowercase();
+    let upper = host.bytes().any(|byte| byte.is_ascii_uppercase());
+    let host = if upper { Cow::Owned(host.to_ascii_lowercase()) } else { Cow::Borrowed(host) };
     digest(&[scheme.as_bytes(), host.as_bytes(), target.as_bytes()])
 }
 
