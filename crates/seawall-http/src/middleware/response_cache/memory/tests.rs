@@ -1,3 +1,5 @@
+//! The store with the time in hand, and against a plain map.
+
 use std::time::SystemTime;
 
 use bytes::Bytes;

@@ -1,3 +1,5 @@
+//! The rules as tables, and two properties.
+
 use http::HeaderValue;
 use proptest::prelude::*;
 
