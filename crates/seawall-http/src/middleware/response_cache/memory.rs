@@ -28,8 +28,9 @@ use crate::middleware::seconds;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MemoryCacheConfig {
-    /// Bytes of all answers together, roughly; those that are used least make room. 64 KiB to 1 TiB. An answer that
-    /// needs more than about a 64th of a large cache, or all of one below 8 MiB, is not kept. Default 64 MiB.
+    /// Bytes of all answers together, roughly; those that are used least make room. 64 KiB to 1 TiB. All variants of
+    /// one target may have 3.5 MiB of it (a cache below 4 MiB: most of it; one above 256 MiB: most of a 64th); beyond
+    /// that its oldest ones go, and an answer that alone needs more is not kept. Default 64 MiB.
     pub max_bytes: usize,
     /// Variants of one target (`Vary`); the oldest makes room. 1 to 1,024. Default 16.
     pub max_variants: usize,
@@ -65,6 +66,8 @@ type Answers =
 pub struct MemoryCache {
     config: MemoryCacheConfig,
     answers: Answers,
+    /// Bytes that the answers for one target may have: what is larger than a shard allows, quick_cache drops.
+    most_per_target: usize,
     flights: Arc<Mutex<Flights>>,
 }
 
@@ -103,13 +106,19 @@ impl Entry {
         fresh.find(|variant| variant.answer.fits(request)).map(|variant| &variant.answer)
     }
 
-    /// With a new answer, without what has run out and what the new one stands for.
-    fn with(&self, answer: Arc<CachedAnswer>, ends: Instant, now: Instant, most: usize) -> Self {
-        let vary = answer.vary.iter().map(|(name, _)| name.clone()).collect();
-        let stays = |known: &&Variant| known.ends > now && known.answer.vary != answer.vary;
-        let others = self.variants.iter().filter(stays).take(most - 1).cloned().collect::<Vec<_>>();
-        let variants = std::iter::once(Variant { answer, ends }).chain(others).collect();
-        Self { vary, variants, no_waiting: None }
+    /// With a new answer, without what has run out and what the new one stands for; without the oldest where they
+    /// are too many or too large.
+    fn with(&self, new: Variant, now: Instant, most: usize, most_bytes: usize) -> Self {
+        let vary = new.answer.vary.iter().map(|(name, _)| name.clone()).collect();
+        let stays = |known: &&Variant| known.ends > now && known.answer.vary != new.answer.vary;
+        let mut bytes = new.answer.size();
+        let fits = |known: &&Variant| {
+            bytes += known.answer.size();
+            bytes <= most_bytes
+        };
+        let others = self.variants.iter().filter(stays).take(most - 1).take_while(fits).cloned();
+        let others = others.collect::<Vec<_>>();
+        Self { vary, variants: std::iter::once(new).chain(others).collect(), no_waiting: None }
     }
 }
 
@@ -182,8 +191,10 @@ impl MemoryCache {
             .expect("both capacities are given");
         let answers =
             Cache::with_options(options, Weight, DefaultHashBuilder::default(), DefaultLifecycle::default());
+        let per_shard = usize::try_from(answers.shard_capacity()).unwrap_or(usize::MAX);
+        let most_per_target = per_shard - per_shard / 8;
         let flights = Flights { running: HashMap::new(), forgotten: [0; 256] };
-        Ok(Self { config: *config, answers, flights: Arc::new(Mutex::new(flights)) })
+        Ok(Self { config: *config, answers, most_per_target, flights: Arc::new(Mutex::new(flights)) })
     }
     /// Targets that something is known of.
     pub fn len(&self) -> usize {
@@ -242,15 +253,23 @@ impl MemoryCache {
             return;
         }
         let known = self.answers.peek(&claim.key).unwrap_or_default();
-        let entry = known.with(answer, ends, now, self.config.max_variants);
+        if answer.size() > self.most_per_target {
+            return self.note_in_vain(claim.key, &known, now);
+        }
+        let entry = known.with(Variant { answer, ends }, now, self.config.max_variants, self.most_per_target);
         self.answers.insert(claim.key, Arc::new(entry));
     }
 
-    fn note_in_vain(&self, claim: &MemoryClaim, now: Instant) {
+    fn do_not_wait(&self, claim: &MemoryClaim, now: Instant) {
         let _flights = self.flights.lock();
         let known = self.answers.peek(&claim.key).unwrap_or_default();
-        let entry = Entry { no_waiting: Some(now + NO_WAITING), ..Entry::clone(&known) };
-        self.answers.insert(claim.key, Arc::new(entry));
+        self.note_in_vain(claim.key, &known, now);
+    }
+
+    /// With the lock on the flights held.
+    fn note_in_vain(&self, key: [u8; 32], known: &Entry, now: Instant) {
+        let entry = Entry { no_waiting: Some(now + NO_WAITING), ..known.clone() };
+        self.answers.insert(key, Arc::new(entry));
     }
 }
 
@@ -302,7 +321,7 @@ impl CacheStore for MemoryCache {
     }
 
     fn not_kept(&self, claim: MemoryClaim) {
-        self.note_in_vain(&claim, clock::now());
+        self.do_not_wait(&claim, clock::now());
         drop(claim); // after the note, for the same reason
     }
 

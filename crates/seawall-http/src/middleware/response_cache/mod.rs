@@ -1,25 +1,8 @@
 //! Answers that are made once and used many times: a shared cache in front of the handler, by the rules of
 //! [RFC 9111](https://www.rfc-editor.org/rfc/rfc9111).
 //!
-//! What is kept is for the handler to say, with `Cache-Control`; where it is kept, for a [`CacheStore`].
-//!
-//! | request | what happens |
-//! |---|---|
-//! | GET, HEAD | answered with what is kept, if it is fresh and fits; else the handler runs, and what a GET brings is kept if it may be |
-//! | with `Authorization` or `Cookie` | the same for answers that say `public` or `s-maxage`; all others pass |
-//! | with `no-cache`, `max-age`, `min-fresh`, `only-if-cached` | obeyed, unless `obey_clients` is off; what the client makes us make anew is not kept |
-//! | with `no-store`, `Range`, `If-Match`, `If-Unmodified-Since`, `Upgrade` or a body | passes |
-//! | with `If-None-Match` or `If-Modified-Since` | 304 where the client has what is kept, or what was just made |
-//! | POST, PUT, PATCH, DELETE and what is not known to be safe | passes; once it succeeds, what is kept for its target is forgotten, and for the targets in `Location` and `Content-Location` |
-//! | OPTIONS, TRACE, QUERY | passes |
-//!
-//! | answer | kept |
-//! |---|---|
-//! | fresh by `s-maxage`, `max-age` or `Expires`, in this order, or by `default_fresh` | yes, for that time less its `Age`, at most `max_fresh` |
-//! | `no-store`, `no-cache`, `private`, `Set-Cookie`, `Vary: *` | no |
-//! | to a request with `Authorization` or `Cookie` | if it says `public` or `s-maxage` |
-//! | 206, 304, 4xx but 404, 405, 410 and 414, 5xx; an `Err` of any status | no |
-//! | streamed, or longer than `max_body_bytes` | no |
+//! What is kept is for the handler to say, with `Cache-Control`; where it is kept, for a [`CacheStore`]. `rules.rs` has
+//! the decisions, `memory.rs` a store in this process.
 //!
 //! Left out: stale answers (`stale-while-revalidate`), asking the handler whether an old answer still holds, ranges of
 //! what is kept.
@@ -90,8 +73,25 @@ impl Default for ResponseCacheConfig {
 
 type KeyOf = dyn for<'c> Fn(&'c Context) -> Option<Cow<'c, str>> + Send + Sync;
 
-/// Answers with what is kept, and keeps what the handler says may be kept; the rules are in the table of
-/// [`middleware`](super) under its name and in the documentation of its module.
+/// Answers with what is kept, and keeps what the handler says may be kept.
+///
+/// | request | what happens |
+/// |---|---|
+/// | GET, HEAD | answered with what is kept, if it is fresh and fits; else the handler runs, and what a GET brings is kept if it may be |
+/// | with `Authorization` or `Cookie` | the same for answers that say `public` or `s-maxage`; all others pass |
+/// | with `no-cache`, `max-age`, `min-fresh`, `only-if-cached` | obeyed, unless `obey_clients` is off; what the client makes us make anew is not kept |
+/// | with `no-store`, `Range`, `If-Match`, `If-Unmodified-Since`, `Upgrade` or a body | passes |
+/// | with `If-None-Match` or `If-Modified-Since` | 304 where the client has what is kept, or what was just made |
+/// | POST, PUT, PATCH, DELETE and what is not known to be safe | passes; once it succeeds, what is kept for its target is forgotten, and for the targets in `Location` and `Content-Location` |
+/// | OPTIONS, TRACE, QUERY | passes |
+///
+/// | answer | kept |
+/// |---|---|
+/// | fresh by `s-maxage`, `max-age` or `Expires`, in this order, or by `default_fresh` | yes, for that time less its `Age`, at most `max_fresh` |
+/// | `no-store`, `no-cache`, `private`, `Set-Cookie`, `Vary: *` | no |
+/// | to a request with `Authorization` or `Cookie` | if it says `public` or `s-maxage` |
+/// | 206, 304, 4xx but 404, 405, 410 and 414, 5xx; an `Err` of any status | no |
+/// | streamed, or longer than `max_body_bytes` | no |
 ///
 /// It belongs inside of what admits callers (else strangers get what the admitted have made) and of what writes headers
 /// per request (`Cors`, `Compress`, `RequestId`), which must not be kept; outside of whatever sets cookies (`Sessions`,
@@ -213,7 +213,8 @@ impl<S: CacheStore> ResponseCache<S> {
     }
 
     /// What answers are kept under, instead of scheme, host and target: a target without the parameters that only
-    /// advertisers read, say. `None` lets a request pass. Whatever the answer depends on must be in it, or in `Vary`.
+    /// advertisers read, say. `None` lets a request pass. Whatever the answer depends on must be in it, or in `Vary`. It
+    /// is asked for changes, too, which have what is kept under it forgotten.
     #[must_use]
     pub fn key_by(
         self,

@@ -99,7 +99,7 @@ fn one_makes_it_and_the_others_of_the_same_variant_wait() {
 fn for_what_is_not_kept_nobody_waits_for_a_while() {
     let (cache, start, any) = (cache(), clock::now(), HeaderMap::new());
     let first = claim(&cache, KEY, &any, start);
-    cache.note_in_vain(&first, start);
+    cache.do_not_wait(&first, start);
     drop(first);
     let _second = claim(&cache, KEY, &any, at(start, 9));
     let third = claim(&cache, KEY, &any, at(start, 9));
@@ -148,6 +148,31 @@ fn bytes_have_a_bound() {
     let large = claim(&cache, KEY, &any, at(start, 11));
     cache.keep(&large, answer(vec![0; 65_000], ""), at(start, 20), at(start, 11));
     assert!(cache.bytes() <= 64 << 10, "{cache:?}");
+}
+
+#[test]
+fn an_answer_that_is_too_large_has_nobody_wait_for_it() {
+    let (cache, start, any) = (cache(), clock::now(), HeaderMap::new());
+    let one = claim(&cache, KEY, &any, start);
+    cache.keep(&one, answer(vec![0; 4 << 20], ""), at(start, 10), start);
+    drop(one);
+    assert_eq!(body(&cache, &any, start), None);
+    let _second = claim(&cache, KEY, &any, start);
+    let _third = claim(&cache, KEY, &any, start);
+}
+
+#[test]
+fn large_variants_push_the_oldest_out_and_not_each_other() {
+    let config = MemoryCacheConfig { max_variants: 1_000, ..MemoryCacheConfig::default() };
+    let (cache, start) = (MemoryCache::new(&config).unwrap(), clock::now());
+    for number in 0..100 {
+        let name = number.to_string();
+        let one = claim(&cache, KEY, &language(&name), start);
+        cache.keep(&one, answer(vec![0; 256 << 10], &name), at(start, 10), start);
+        assert!(body(&cache, &language(&name), start).is_some(), "{name}");
+    }
+    let kept = cache.answers.get(&KEY).unwrap().variants.len();
+    assert!((10..=16).contains(&kept), "{kept}");
 }
 
 #[test]
