@@ -217,6 +217,15 @@ impl Context {
         self.get::<ConditionsTaken>().is_some()
     }
 
+    /// Whether the request brings a body, as far as that can be known before it is read.
+    pub(crate) fn has_body(&self) -> bool {
+        match &*self.0.body.lock() {
+            BodyState::Unread(body) => !body.is_empty(),
+            BodyState::Whole(bytes) => !bytes.is_empty(),
+            BodyState::Taken | BodyState::Refused { .. } => true,
+        }
+    }
+
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.0.shared
     }

@@ -239,6 +239,8 @@ impl<S: CacheStore> ResponseCache<S> {
                 self.forget(key, c, &answer).await;
                 (answer, Came::Passed)
             }
+            // An answer to what a body says would be given to all who ask without one.
+            (Role::Reads(_), _) if c.has_body() => (next.run(c.clone()).await, Came::Passed),
             (Role::Reads(wanted), Some(key)) => self.read(key, &wanted, c, next).await,
         }
     }

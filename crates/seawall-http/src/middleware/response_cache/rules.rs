@@ -11,8 +11,7 @@ use http::{HeaderMap, HeaderName, Method, StatusCode, header};
 
 use super::directives::Directives;
 use super::stored::CachedAnswer;
-use crate::respond::Response;
-use crate::respond::lists_tag;
+use crate::respond::{Response, lists_tag};
 
 /// What the cache does with a request, by its head alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,22 +42,19 @@ pub(super) struct Wanted {
 pub(super) fn role(method: &Method, headers: &HeaderMap, obey: bool) -> Role {
     let reads = method == Method::GET || method == Method::HEAD;
     let safe = *method == Method::OPTIONS || *method == Method::TRACE || method.as_str() == "QUERY";
-    let asked = Directives::of(headers);
-    match () {
-        () if !reads => {
-            if safe || *method == Method::CONNECT {
-                Role::Passes
-            } else {
-                Role::Changes
-            }
-        }
-        () if asked.no_store || is_special(headers) => Role::Passes,
-        () => Role::Reads(wanted(headers, &asked, obey)),
+    if !reads {
+        return if safe || *method == Method::CONNECT { Role::Passes } else { Role::Changes };
     }
+    let asked = Directives::of(headers);
+    if asked.no_store || is_special(headers) {
+        return Role::Passes;
+    }
+    Role::Reads(wanted(headers, &asked, obey))
 }
 
-/// Whether its answer depends on more than its target: on a body, which is no part of the key; on a range, or a
-/// condition that may fail; on whether the protocol changes.
+/// Whether its answer depends on more than its target: on a body, which is no part of the key (over HTTP/2 it may come
+/// unannounced, so the caller looks for it as well); on a range, or a condition that may fail; on whether the protocol
+/// changes.
 fn is_special(headers: &HeaderMap) -> bool {
     let any = [
         header::RANGE,

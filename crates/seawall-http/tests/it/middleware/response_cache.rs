@@ -363,6 +363,8 @@ fn a_body_of_a_get_is_not_part_of_the_key_so_it_passes() {
         assert_eq!(shop.ask("GET /any/a", &poisoned).await.text(), "number 1");
         assert_eq!(shop.get("/any/a").await.text(), "number 2");
         assert_eq!(shop.ask("GET /any/a", &poisoned).await.text(), "number 3");
+        let unannounced = shop.client.get("/any/a").header(FRESH.0, FRESH.1).chunks([Bytes::from("poison")]);
+        assert_eq!(unannounced.await.text(), "number 4");
     });
 }
 
