@@ -7,14 +7,13 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
-use tokio::io::AsyncWriteExt as _;
-use tokio::net::TcpStream;
 
-use super::io;
+use super::linger::linger;
+use super::stream::Stream;
 
 /// A connection whose HTTP has ended.
 pub(crate) struct Taken {
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Stream,
     /// What the client sent behind its request, before the stream goes on.
     pub(crate) ahead: Bytes,
     /// Returns when the server drains.
@@ -40,9 +39,7 @@ impl Takeover {
     }
 }
 
-/// Ends a connection that was taken over; see [`io::Wire::linger`].
-pub(crate) async fn say_goodbye(mut stream: TcpStream) {
-    // Whatever goes wrong now, the connection is over.
-    let _ = stream.shutdown().await;
-    io::discard(&stream).await;
+/// Ends a connection that was taken over; see [`linger`].
+pub(crate) async fn say_goodbye(mut stream: Stream) {
+    linger(&mut stream).await;
 }

@@ -12,7 +12,6 @@ use std::task::Poll;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use parking_lot::Mutex;
-use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{sleep_until, timeout};
 use tokio_tungstenite::WebSocketStream;
@@ -25,10 +24,10 @@ use super::socket::{Ended, Outgoing, WebSocket};
 use super::{Close, CloseCode, Message, WsConfig, WsError};
 use crate::clock;
 use crate::error::Result;
-use crate::server::{Taken, say_goodbye};
+use crate::server::{Stream, Taken, say_goodbye};
 
-type Reader = SplitStream<WebSocketStream<TcpStream>>;
-type Writer = SplitSink<WebSocketStream<TcpStream>, tungstenite::Message>;
+type Reader = SplitStream<WebSocketStream<Stream>>;
+type Writer = SplitSink<WebSocketStream<Stream>, tungstenite::Message>;
 
 /// Bytes of a connection's buffers; a larger message gets a larger one for as long as it needs it.
 const BUFFER: usize = 8 << 10;
@@ -112,7 +111,7 @@ enum End {
 }
 
 impl<D: Future<Output = ()>> Driver<D> {
-    async fn run(self, wire: WebSocketStream<TcpStream>) {
+    async fn run(self, wire: WebSocketStream<Stream>) {
         let Self { mut to_send, to_user, drain, failure, ended, config } = self;
         let (mut writer, mut reader) = wire.split();
         let keepalive = Mutex::new(Keepalive::new(&config, clock::now()));
