@@ -101,6 +101,7 @@ pub(crate) struct Matched {
 
 struct Rewritten(Uri);
 struct MethodOverridden(Method);
+struct ConditionsTaken;
 
 impl Context {
     pub(crate) fn new(head: Head, body: Body, arrival: Arrival, shared: Arc<Shared>) -> Self {
@@ -211,6 +212,27 @@ impl Context {
     /// 500, naming the type for the log, if nobody gave it.
     pub fn state<T: Any + Send + Sync>(&self) -> Result<&T> {
         self.0.shared.state::<T>().map(|state| &***state)
+    }
+
+    /// Whoever calls this compares the conditions of the request with the answer; further in nobody does, so that the
+    /// answer is whole.
+    pub(crate) fn take_conditions(&self) {
+        let any = [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE];
+        if any.iter().any(|name| self.headers().contains_key(name)) {
+            self.set(ConditionsTaken);
+        }
+    }
+    pub(crate) fn conditions_are_taken(&self) -> bool {
+        self.get::<ConditionsTaken>().is_some()
+    }
+
+    /// Whether the request brings a body, as far as that can be known before it is read.
+    pub(crate) fn has_body(&self) -> bool {
+        match &*self.0.body.lock() {
+            BodyState::Unread(body) => !body.is_empty(),
+            BodyState::Whole(bytes) => !bytes.is_empty(),
+            BodyState::Taken | BodyState::Refused { .. } => true,
+        }
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {

@@ -90,6 +90,10 @@ impl Error {
     pub fn invalid(message: impl Into<Text>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, message)
     }
+    /// 425: not before the handshake is over, because it may be a replay (RFC 8470, 5.2).
+    pub fn too_early(message: impl Into<Text>) -> Self {
+        Self::new(StatusCode::TOO_EARLY, message)
+    }
     /// 426: only over another protocol, named in `Upgrade`.
     pub fn upgrade_required(protocol: HeaderValue) -> Self {
         Self::new(StatusCode::UPGRADE_REQUIRED, "Upgrade Required")
@@ -134,6 +138,10 @@ impl Error {
     /// 504: the answer took longer than anyone waits for it.
     pub fn deadline_exceeded() -> Self {
         Self::new(StatusCode::GATEWAY_TIMEOUT, "the answer took too long")
+    }
+    /// 504: the client wants nothing but what is in the cache, and it is not there (RFC 9111, 5.2.1.7).
+    pub fn not_in_cache() -> Self {
+        Self::new(StatusCode::GATEWAY_TIMEOUT, "this is not in the cache")
     }
 }
 
@@ -263,7 +271,9 @@ mod tests {
         check(&Error::too_many_requests("no"), 429, Class::Transient);
         check(&Error::bad_gateway("no"), 502, Class::Transient);
         check(&Error::unavailable("no"), 503, Class::Transient);
+        check(&Error::too_early("no"), 425, Class::Transient);
         check(&Error::deadline_exceeded(), 504, Class::Transient);
+        check(&Error::not_in_cache(), 504, Class::Transient);
     }
     #[test]
     fn what_is_broken_here_is_of_the_system() {

@@ -16,6 +16,13 @@ const MAX_LEN: usize = 128;
 
 /// Sends the request's id back as `X-Request-Id`; on every answer to a request that came to this middleware, a 504 of
 /// a timeout and the 500 of a panic included.
+///
+/// ```
+/// use seawall_http::middleware::RequestId;
+/// use seawall_http::{App, Context};
+///
+/// let app = App::new().with(RequestId).get("/", async |c: Context| c.text(200, c.request_id().to_owned()));
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RequestId;
 
