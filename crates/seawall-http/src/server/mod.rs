@@ -1,14 +1,16 @@
 //! The server: its listening sockets, one current-thread runtime per core, and a drain at the end.
 //!
 //! Read on in `listen.rs` and `bind.rs` (where), `listener.rs` (accept, hand over), `handshake.rs` (what comes before
-//! HTTP), `conn.rs` (the only door to hyper), `shutdown.rs` (who says stop).
+//! HTTP), `conn.rs` (the door to the engines: `h1/` is ours, `h2.rs` hyper's), `shutdown.rs` (who says stop).
 
 mod bind;
 mod chores;
 mod config;
 mod conn;
+mod h1;
+mod h2;
 mod handshake;
-mod io;
+mod linger;
 mod listen;
 mod listener;
 mod proxy_protocol;
@@ -18,6 +20,7 @@ mod stream;
 mod takeover;
 #[cfg(feature = "tls")]
 mod tls;
+mod watch;
 mod worker;
 
 use std::convert::Infallible;
@@ -33,6 +36,7 @@ use crate::service::Service;
 use bind::Bound;
 use chores::chores;
 pub use config::ServerConfig;
+pub(crate) use h1::{Fault, Incoming};
 pub use listen::{Listen, ListenAddr, Listeners};
 use listener::{Cap, Listener};
 pub use proxy_protocol::{ProxyProtocol, ProxyProtocolConfig};
@@ -145,12 +149,14 @@ impl Server {
         let signals = main.block_on(async { Signals::new() });
         let mut threads = Vec::with_capacity(workers);
         for (number, inbox) in inboxes.into_iter().enumerate() {
+            let service = self.service.replicate();
             let worker = Worker {
                 number,
+                home: peers.home(number, &service, &self.config),
                 peers: peers.clone(),
                 inbox,
                 listener: self.listener(number, cap.clone())?,
-                service: self.service.replicate(),
+                service,
                 config: self.config.clone(),
                 shutdown: self.shutdown.clone(),
             };
@@ -201,7 +207,8 @@ impl Server {
             let addr = bound.addr;
             tracing::info!(%addr, "listening inside a given runtime: no order under overload is promised");
         }
-        Ok((Worker { number: 0, peers, inbox, listener, service, config, shutdown }, on_drain))
+        let home = peers.home(0, &service, &config);
+        Ok((Worker { number: 0, peers, home, inbox, listener, service, config, shutdown }, on_drain))
     }
 
     /// What one worker accepts from.

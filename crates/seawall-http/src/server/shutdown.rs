@@ -1,6 +1,7 @@
 //! Who says stop, and who hears it: running, then leaving, then draining, then cut.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use std::{fmt, future};
 
@@ -24,13 +25,21 @@ pub(super) enum Phase {
 /// the same as a drain.
 #[derive(Debug, Clone)]
 pub(super) struct Shutdown {
-    news: Arc<watch::Sender<Phase>>,
+    news: Arc<News>,
     retires_at: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct News {
+    phase: watch::Sender<Phase>,
+    /// What every request asks: cheaper than the channel.
+    draining: AtomicBool,
 }
 
 impl Default for Shutdown {
     fn default() -> Self {
-        Self { news: Arc::new(watch::Sender::new(Phase::Running)), retires_at: None }
+        let news = News { phase: watch::Sender::new(Phase::Running), draining: AtomicBool::new(false) };
+        Self { news: Arc::new(news), retires_at: None }
     }
 }
 
@@ -64,11 +73,30 @@ impl Shutdown {
     }
 
     pub(super) fn advance(&self, phase: Phase) {
-        self.news.send_if_modified(|now| {
+        if phase >= Phase::Draining {
+            self.news.draining.store(true, Ordering::Release);
+        }
+        self.news.phase.send_if_modified(|now| {
             let later = phase > *now;
             *now = phase.max(*now);
             later
         });
+    }
+
+    /// Whether the drain has begun; for a connection that is old enough to end, it has.
+    pub(super) fn is_draining(&self, now: Instant) -> bool {
+        self.news.draining.load(Ordering::Acquire) || self.retires_at.is_some_and(|at| at <= now)
+    }
+
+    /// Whether it is the view of a connection that ends when it is old.
+    pub(super) fn has_age(&self) -> bool {
+        self.retires_at.is_some()
+    }
+
+    /// Returns when the server drains, as [`Shutdown::reached`] does.
+    pub(super) fn drain(&self) -> impl Future<Output = ()> + Send + use<> {
+        let shutdown = self.clone();
+        async move { shutdown.reached(Phase::Draining).await }
     }
 
     /// Returns once `phase` is reached; for a connection that is old enough to end, the drain is.
@@ -76,7 +104,7 @@ impl Shutdown {
     /// # Cancel safety
     /// Safe: nothing is consumed.
     pub(super) async fn reached(&self, phase: Phase) {
-        let mut news = self.news.subscribe();
+        let mut news = self.news.phase.subscribe();
         // The sender lives in `self`, so this cannot fail while we wait.
         let told = async { drop(news.wait_for(|now| *now >= phase).await) };
         match self.retires_at {

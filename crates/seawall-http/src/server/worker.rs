@@ -10,7 +10,8 @@ use tokio::task::JoinSet;
 
 use super::ServerConfig;
 use super::config::jittered;
-use super::conn::{Connection, serve};
+use super::conn::serve;
+use super::h1::Home;
 use super::listener::{Accepted, HandedOver, Listener, MOST_AT_ONCE};
 use super::shutdown::{Phase, Shutdown};
 use crate::clock;
@@ -40,6 +41,12 @@ impl Peers {
     pub(super) fn new(workers: usize, registry: &Registry) -> (Self, Vec<mpsc::Receiver<HandedOver>>) {
         let (peers, inboxes) = (0..workers).map(|number| peer(number, registry)).unzip();
         (Self(Arc::new(Shared { peers, running: AtomicUsize::new(workers), ended: Notify::new() })), inboxes)
+    }
+
+    /// What the connections of a worker have in common.
+    pub(super) fn home(&self, number: usize, service: &Service, config: &ServerConfig) -> Arc<Home> {
+        let in_flight = self.0.peers[number].in_flight.clone();
+        Arc::new(Home::new(service.clone(), in_flight, config))
     }
 
     /// The worker with the fewest connections and requests in flight; `own` among equals, because handing over costs
@@ -79,6 +86,7 @@ pub(super) struct Worker {
     pub(super) inbox: mpsc::Receiver<HandedOver>,
     pub(super) listener: Listener,
     pub(super) service: Service,
+    pub(super) home: Arc<Home>,
     pub(super) config: ServerConfig,
     pub(super) shutdown: Shutdown,
 }
@@ -138,13 +146,8 @@ impl Worker {
     }
 
     fn start(&self, open: &mut JoinSet<()>, accepted: Accepted) {
-        let connection = Connection {
-            service: self.service.clone(),
-            in_flight: self.peers.0.peers[self.number].in_flight.clone(),
-            shutdown: self.shutdown.retiring(self.retires_at()),
-            config: self.config.clone(),
-        };
-        open.spawn(serve(accepted, connection));
+        let shutdown = self.shutdown.retiring(self.retires_at());
+        open.spawn(serve(accepted, Arc::clone(&self.home), shutdown));
     }
 
     /// When a connection that begins now is old enough to end.
