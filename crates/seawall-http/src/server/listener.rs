@@ -194,11 +194,12 @@ impl Listener {
     pub(super) fn accept_ready(&mut self) -> Option<Accepted> {
         for _ in 0..MOST_AT_ONCE {
             let room = self.cap.try_take()?;
-            let mut unheard = Context::from_waker(std::task::Waker::noop());
-            match self.poll_accept(&mut unheard) {
-                Poll::Ready(Ok(socket)) => return Some(self.prepared(socket, room)),
-                Poll::Ready(Err(error)) if of_one_connection(&error) => self.failures.inc(),
-                Poll::Ready(Err(_)) | Poll::Pending => return None,
+            let accepted = (0..self.shares.len()).map(|at| (at, self.shares[at].accept_now()));
+            let mut accepted = accepted.filter(|(_, accepted)| !is_empty(accepted));
+            match accepted.next()? {
+                (at, Ok((stream, address))) => return Some(self.prepared((at, stream, address), room)),
+                (_, Err(error)) if of_one_connection(&error) => self.failures.inc(),
+                (_, Err(_)) => return None,
             }
         }
         None
@@ -239,7 +240,28 @@ impl Listener {
     }
 }
 
+/// Whether nobody waits to be accepted.
+fn is_empty<T>(accepted: &io::Result<T>) -> bool {
+    accepted.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+}
+
 impl Registered {
+    /// Asks the kernel itself: the reactor may not have heard yet of who has just come.
+    fn accept_now(&self) -> io::Result<(Stream, Address)> {
+        match &self.share.socket {
+            Socket::Tcp(socket) => {
+                let (stream, addr) = socket.accept()?;
+                stream.set_nonblocking(true)?;
+                Ok((Stream::Tcp(TcpStream::from_std(stream)?), Address::Ip(addr)))
+            }
+            Socket::Unix(socket) => {
+                let (stream, _) = socket.accept()?;
+                stream.set_nonblocking(true)?;
+                Ok((Stream::Unix(UnixStream::from_std(stream)?), Address::Unix))
+            }
+        }
+    }
+
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(Stream, Address)>> {
         let socket = match &self.socket {
             Some(socket) => socket,

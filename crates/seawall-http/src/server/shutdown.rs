@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use std::{fmt, future};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, sleep_until};
 
 /// How far the end is along. Ordered: it only moves on.
@@ -34,11 +34,17 @@ struct News {
     phase: watch::Sender<Phase>,
     /// What every request asks: cheaper than the channel.
     draining: AtomicBool,
+    /// Who waits for the drain alone, and hears of it once.
+    drain: Arc<Notify>,
 }
 
 impl Default for Shutdown {
     fn default() -> Self {
-        let news = News { phase: watch::Sender::new(Phase::Running), draining: AtomicBool::new(false) };
+        let news = News {
+            phase: watch::Sender::new(Phase::Running),
+            draining: AtomicBool::new(false),
+            drain: Arc::default(),
+        };
         Self { news: Arc::new(news), retires_at: None }
     }
 }
@@ -81,6 +87,9 @@ impl Shutdown {
             *now = phase.max(*now);
             later
         });
+        if phase >= Phase::Draining {
+            self.news.drain.notify_waiters();
+        }
     }
 
     /// Whether the drain has begun; for a connection that is old enough to end, it has.
@@ -91,6 +100,12 @@ impl Shutdown {
     /// Whether it is the view of a connection that ends when it is old.
     pub(super) fn has_age(&self) -> bool {
         self.retires_at.is_some()
+    }
+
+    /// Returns when the drain begins, to whoever has polled it before: what it says may have been said already, so
+    /// [`Shutdown::is_draining`] is to be asked after the first poll. It need not be polled again to be heard.
+    pub(super) fn told_to_drain(&self) -> impl Future<Output = ()> + Send + use<> {
+        Arc::clone(&self.news.drain).notified_owned()
     }
 
     /// Returns when the server drains, as [`Shutdown::reached`] does.

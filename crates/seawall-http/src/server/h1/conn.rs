@@ -207,11 +207,17 @@ impl Conn {
         if self.shutdown.is_draining(self.idle_since) {
             return Poll::Ready(());
         }
+        let shutdown = &self.shutdown;
         match &mut self.drain {
-            // Polled once is enough to be woken, and a task's waker stays the same; age has no flag that says so.
-            Some(_) if !self.shutdown.has_age() => Poll::Pending,
+            // The news comes once, and a task's waker stays the same; age has no flag that says so.
+            Some(_) if !shutdown.has_age() => Poll::Pending,
             Some(drain) => drain.as_mut().poll(cx),
-            None => self.drain.insert(Box::pin(self.shutdown.drain())).as_mut().poll(cx),
+            None if shutdown.has_age() => self.drain.insert(Box::pin(shutdown.drain())).as_mut().poll(cx),
+            None => {
+                let enrolled = self.drain.insert(Box::pin(shutdown.told_to_drain())).as_mut().poll(cx);
+                // Now that we are enrolled, the flag cannot be missed.
+                if shutdown.is_draining(self.idle_since) { Poll::Ready(()) } else { enrolled }
+            }
         }
     }
 
