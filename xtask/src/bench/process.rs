@@ -143,8 +143,9 @@ impl Drop for Server {
     fn drop(&mut self) {
         // Politely first: a server that has started processes of its own ends them then. It may have ended by itself;
         // either way nothing of it stays.
-        let _ = Command::new("kill").arg(self.child.id().to_string()).stderr(Stdio::null()).status();
-        for _ in 0..20 {
+        let stop = format!("kill {}", self.child.id());
+        let _ = Command::new("sh").args(["-c", &stop]).stderr(Stdio::null()).status();
+        for _ in 0..100 {
             if !matches!(self.child.try_wait(), Ok(None)) {
                 return;
             }

@@ -16,8 +16,9 @@ pub(super) struct Spread {
 }
 
 impl Spread {
-    /// `None` without values.
+    /// `None` without values. A ratio to nothing (in a short visit the kernel may have seen no user time at all) is none.
     pub(super) fn of(values: &[f64]) -> Option<Self> {
+        let values: &Vec<f64> = &values.iter().copied().filter(|value| value.is_finite()).collect();
         if values.is_empty() {
             return None;
         }
@@ -68,6 +69,12 @@ impl Random {
         self.0 ^= self.0 << 17;
         (self.0 % end as u64) as usize
     }
+
+    pub(super) fn shuffle<T>(&mut self, values: &mut [T]) {
+        for at in (1..values.len()).rev() {
+            values.swap(at, self.below(at + 1));
+        }
+    }
 }
 
 #[cfg(test)]
@@ -94,6 +101,7 @@ mod tests {
     fn rounds_that_agree_leave_no_doubt() {
         let same = Spread { median: 2.0, low: 2.0, high: 2.0, min: 2.0, max: 2.0 };
         assert_eq!(Spread::of(&[2.0; 8]), Some(same));
+        assert_eq!(Spread::of(&[f64::INFINITY, 2.0, f64::NAN]), Some(same));
         assert_eq!(Spread::of(&[]), None);
     }
 

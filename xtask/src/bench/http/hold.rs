@@ -24,6 +24,8 @@ const SPARE: u64 = 200;
 const SETTLE: Duration = Duration::from_millis(500);
 /// Used and closed before the connections that count, so that what a process takes once is not counted as theirs.
 const WARM_UP: u32 = 64;
+/// Idle connections that are used again at once.
+const TOGETHER: usize = 64;
 /// A connection takes and gives a message of so many bytes.
 const MESSAGE: &[u8; 5] = b"hello";
 const TEXT: u8 = 0x81;
@@ -35,7 +37,7 @@ pub(super) struct Held {
     pub(super) connections: u32,
     pub(super) rss_kib: f64,
     pub(super) kib_each: f64,
-    /// Of the requests on connections that had been idle, one after the other.
+    /// Of the requests on connections that had been idle.
     pub(super) cpu_us: f64,
     pub(super) user_us: f64,
     pub(super) p99_us: f64,
@@ -60,14 +62,18 @@ pub(super) fn hold(servers: &Servers, program: &Program, case: Case, connections
 
     let (cpu, start) = (server.cpu()?, clock::now());
     let mut micros = Vec::with_capacity(clients.len());
-    // In no order, as idle clients come back.
-    let mut random = Random(0x2545_f491_4f6c_dd1d);
-    for left in (1..=clients.len()).rev() {
-        let at = random.below(left);
-        clients.swap(at, left - 1);
-        let sent = clock::now();
-        once_more(&mut clients[left - 1], case).context("a connection that was idle")?;
-        micros.push((clock::now() - sent).as_secs_f64() * 1e6);
+    // In no order, as idle clients come back, and some at a time: alone each would wake the server once more.
+    Random(0x2545_f491_4f6c_dd1d).shuffle(&mut clients);
+    for together in clients.chunks_mut(TOGETHER) {
+        let mut sent = Vec::with_capacity(TOGETHER);
+        for client in &mut *together {
+            sent.push(clock::now());
+            ask(client, case)?;
+        }
+        for (client, sent) in together.iter_mut().zip(sent) {
+            take(client, case).context("a connection that was idle")?;
+            micros.push((clock::now() - sent).as_secs_f64() * 1e6);
+        }
     }
     let (took, spent) = ((clock::now() - start).as_secs_f64(), server.cpu()?.since(cpu));
     let each = |nanos: f64| nanos / 1e3 / f64::from(connections);
@@ -88,7 +94,8 @@ fn open(server: &Server, case: Case, connections: u32) -> Result<Vec<Client>> {
         if case == Case::Websockets {
             shake_hands(&mut client)?;
         }
-        once_more(&mut client, case).with_context(|| format!("connection {at} of {connections}"))?;
+        ask(&mut client, case)?;
+        take(&mut client, case).with_context(|| format!("connection {at} of {connections}"))?;
         Ok(client)
     };
     (1..=connections).map(open).collect()
@@ -110,22 +117,23 @@ fn shake_hands(client: &mut Client) -> Result<()> {
     Ok(())
 }
 
-fn once_more(client: &mut Client, case: Case) -> Result<()> {
+/// Sends a request, or a message that is masked with zeros.
+fn ask(client: &mut Client, case: Case) -> Result<()> {
     if case == Case::Websockets {
-        return echo(client);
+        let head = [TEXT, 0x80 | MESSAGE.len() as u8, 0, 0, 0, 0];
+        return client.send(&[head.as_slice(), MESSAGE].concat());
     }
     let exchange = case.exchange();
-    client.send(&request(exchange.path, exchange.headers))?;
-    let answer = client.receive()?;
-    ensure!(answer.status == 200, "{} answers {}, not 200", exchange.path, answer.status);
-    Ok(())
+    client.send(&request(exchange.path, exchange.headers))
 }
 
-/// Sends a message, masked with zeros, and reads it back; a ping that comes in between is passed over.
-fn echo(client: &mut Client) -> Result<()> {
-    let mut frame = vec![TEXT, 0x80 | MESSAGE.len() as u8, 0, 0, 0, 0];
-    frame.extend_from_slice(MESSAGE);
-    client.send(&frame)?;
+/// Reads its answer, or the message that comes back; a ping that comes before it is passed over.
+fn take(client: &mut Client, case: Case) -> Result<()> {
+    if case != Case::Websockets {
+        let answer = client.receive()?;
+        ensure!(answer.status == 200, "answers {}, not 200", answer.status);
+        return Ok(());
+    }
     loop {
         let [kind, length] = client.exactly()?;
         if kind == TEXT && usize::from(length) == MESSAGE.len() {

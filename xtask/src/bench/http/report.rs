@@ -191,10 +191,14 @@ fn goals(rows: &[Row]) -> String {
     format!("\n### What we aim for\n| | at most | measured | met |\n|---|---|---|---|\n{lines}")
 }
 
+/// Fewer rounds than this have no interval to speak of.
+const ENOUGH_ROUNDS: usize = 5;
+
 /// Who was cheaper than we are, with an interval that does not reach 1.
 fn ahead(rows: &[Row]) -> String {
     let mut lines = String::new();
-    for row in rows.iter().filter(|row| row.server != Peer::Seawall && !row.case.holds()) {
+    let judged = |row: &&Row| row.server != Peer::Seawall && !row.case.holds() && row.rounds >= ENOUGH_ROUNDS;
+    for row in rows.iter().filter(judged) {
         for (what, spread) in [("CPU", row.ratio_to_seawall), ("user time", row.user_ratio_to_seawall)] {
             if let Some(spread) = spread.filter(|spread| spread.high < 1.0) {
                 let (case, connections) = (row.case.title(), row.connections);
@@ -220,8 +224,14 @@ fn ahead(rows: &[Row]) -> String {
     if rows.iter().all(|row| row.server != Peer::Seawall) {
         return String::new();
     }
-    let none = "Nobody, in what was measured.\n".to_owned();
-    format!("\n### Who is ahead of us\n{}", if lines.is_empty() { none } else { lines })
+    let said = if !lines.is_empty() {
+        lines
+    } else if rows.iter().any(|row| judged(&row) || row.case.holds()) {
+        "Nobody, in what was measured.\n".to_owned()
+    } else {
+        format!("Fewer than {ENOUGH_ROUNDS} rounds do not tell.\n")
+    };
+    format!("\n### Who is ahead of us\nWhose ratio to ours has an interval below 1:\n\n{said}")
 }
 
 fn number(value: Option<f64>) -> String {
@@ -272,11 +282,11 @@ mod tests {
 
     #[test]
     fn says_what_was_met_and_who_is_ahead() {
-        let visits = [
-            visit(Peer::Seawall, 0, 6.0, 2.0),
-            visit(Peer::Axum, 0, 10.0, 5.0),
-            visit(Peer::ActixWeb, 0, 5.0, 3.0),
-        ];
+        let round = |round| {
+            let peers = [(Peer::Seawall, 6.0, 2.0), (Peer::Axum, 10.0, 5.0), (Peer::ActixWeb, 5.0, 3.0)];
+            peers.map(|(peer, cpu, user)| visit(peer, round, cpu, user))
+        };
+        let visits: Vec<_> = (0..5).flat_map(round).collect();
         let text = render(&results(&visits));
         assert!(
             text.contains(
@@ -296,7 +306,7 @@ mod tests {
     fn our_row_is_set_off() {
         let text = render(&results(&[visit(Peer::Seawall, 0, 4.0, 2.0), visit(Peer::Axum, 0, 8.0, 4.0)]));
         assert!(text.contains("| **seawall** | 4.00 | 2.00 | **0.50** | (0.50-0.50; 0.50-0.50) |"), "{text}");
-        assert!(text.contains("Nobody"), "{text}");
+        assert!(text.contains("Fewer than 5 rounds do not tell."), "{text}");
     }
 
     #[test]

@@ -119,7 +119,7 @@ fn nginx_config(port: u16, folder: &Path) -> String {
     let message = r#"{"message":"Hello from Seawall!"}"#;
     format!(
         "daemon off;\nworker_processes 1;\npid {folder}/nginx-{port}.pid;\n\
-         events {{ worker_connections 65536; }}\n\
+         events {{ worker_connections 20480; }}\n\
          http {{\n\
          access_log off;\nkeepalive_requests 1000000000;\ndefault_type application/json;\n\
          client_body_temp_path {folder}/nginx;\nproxy_temp_path {folder}/nginx;\nfastcgi_temp_path {folder}/nginx;\n\

@@ -88,9 +88,7 @@ impl Set {
         let mut order = Vec::new();
         while order.len() < LEAST_REQUESTS {
             let mut turn: Vec<_> = (0..self.requests.len()).collect();
-            for at in (1..turn.len()).rev() {
-                turn.swap(at, random.below(at + 1));
-            }
+            random.shuffle(&mut turn);
             order.append(&mut turn);
         }
         order
