@@ -18,12 +18,13 @@ pub(super) struct Spread {
 impl Spread {
     /// `None` without values. A ratio to nothing (in a short visit the kernel may have seen no user time at all) is none.
     pub(super) fn of(values: &[f64]) -> Option<Self> {
-        let values: &Vec<f64> = &values.iter().copied().filter(|value| value.is_finite()).collect();
+        let values: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
         if values.is_empty() {
             return None;
         }
-        let (low, high) = interval(values);
-        Some(Self { median: median(values.to_vec()), low, high, min: least(values), max: most(values) })
+        let (low, high) = interval(&values);
+        let (min, max) = (least(&values), most(&values));
+        Some(Self { median: median(values), low, high, min, max })
     }
 
     /// Of the inverse of every value.
