@@ -16,7 +16,7 @@ struct Tool {
     reason: &'static str,
 }
 
-const TOOLS: [Tool; 7] = [
+const TOOLS: [Tool; 12] = [
     Tool {
         program: "cc",
         package: "gcc libc6-dev",
@@ -28,6 +28,15 @@ const TOOLS: [Tool; 7] = [
         reason: "tests look at the lab's report, at WebSockets and at events in a browser",
     },
     Tool { program: "curl", package: "curl", reason: "tests download, resume and upload with it" },
+    Tool { program: "openssl", package: "openssl", reason: "tests shake hands with it" },
+    Tool { program: "/usr/sbin/nginx", package: "nginx-light", reason: "tests put it in front" },
+    Tool {
+        program: "/usr/lib/nginx/modules/ngx_stream_module.so",
+        package: "libnginx-mod-stream",
+        reason: "nginx speaks the PROXY protocol with it",
+    },
+    Tool { program: "/usr/sbin/haproxy", package: "haproxy", reason: "tests put it in front" },
+    Tool { program: "pebble", package: "pebble", reason: "tests get certificates from it, by ACME" },
     Tool { program: "node", package: "nodejs", reason: "tests open WebSockets from Node" },
     Tool { program: "/usr/share/nodejs/ws", package: "node-ws", reason: "the WebSocket client for Node" },
     Tool {

@@ -1,4 +1,5 @@
-//! Against clients that we did not write: curl, Python's websockets, Node's ws, and Autobahn's cases.
+//! Against what we did not write: curl, openssl, Python's websockets, Node's ws, Autobahn's cases; nginx and HAProxy in
+//! front.
 //!
 //! `cargo xtask setup` installs them. One that is missing fails its tests and says so: a test that skips itself proves
 //! nothing.
@@ -8,6 +9,10 @@
 mod curl;
 #[path = "../live/mod.rs"]
 mod live;
+#[cfg(feature = "tls")]
+mod proxies;
+#[cfg(feature = "tls")]
+mod tls;
 #[cfg(feature = "websocket")]
 mod websocket;
 
