@@ -18,7 +18,7 @@ use serde::Serialize;
 /// A name, what it is, and what it does to an app that has no routes yet.
 type Variant = (&'static str, &'static str, fn(App) -> Result<App>);
 
-const VARIANTS: [Variant; 25] = [
+const VARIANTS: [Variant; 28] = [
     ("default", "nothing: recovery, limits, timeouts, metrics as always", Ok),
     ("before", "a hook before the handler that does nothing", |app| Ok(app.with(before(|_| Ok(None))))),
     ("around", "an asynchronous middleware that does nothing", |app| Ok(app.with(pass))),
@@ -27,6 +27,13 @@ const VARIANTS: [Variant; 25] = [
     ("timeout", "`Timeout`", |app| Ok(app.with(Timeout::new(&TimeoutConfig::default())?))),
     ("accept-timeouts", "`accept_timeouts`, no caller sends one", |app| {
         Ok(app.accept_timeouts(Duration::from_secs(30)))
+    }),
+    ("half-close", "`half_close`", |app| Ok(app.config(ServerConfig { half_close: true, ..config() }))),
+    ("connection-age", "`max_connection_age` of an hour", |app| {
+        Ok(app.config(ServerConfig { max_connection_age: Some(Duration::from_secs(3_600)), ..config() }))
+    }),
+    ("requests-per-connection", "`max_requests_per_connection`, never reached", |app| {
+        Ok(app.config(ServerConfig { max_requests_per_connection: Some(u32::MAX), ..config() }))
     }),
     ("trust-proxies", "`trust_proxies`, the peer is none", |app| {
         let config = ProxyConfig { trusted: vec!["10.0.0.0/8".to_owned()], ..ProxyConfig::default() };
@@ -89,8 +96,11 @@ fn main() -> Result<()> {
     };
     let found = VARIANTS.iter().find(|(variant, _, _)| variant == name);
     let (_, _, change) = found.unwrap_or_else(|| panic!("no variant {name}"));
-    let config = ServerConfig { workers: Some(1), ..ServerConfig::default() };
-    change(App::new().config(config).show_routes(false))?.get("/", hello).run(addr)
+    change(App::new().config(config()).show_routes(false))?.get("/", hello).run(addr)
+}
+
+fn config() -> ServerConfig {
+    ServerConfig { workers: Some(1), ..ServerConfig::default() }
 }
 
 async fn hello() -> Json<Answer> {

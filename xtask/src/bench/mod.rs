@@ -29,13 +29,17 @@ fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     serde_json::to_writer_pretty(file, value).with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// How this program was called, without the file that it writes to: where that lies is nobody else's business.
+/// How this program was called, without the files that it was given: where they lie is nobody else's business.
 fn command_line() -> String {
     let mut words = vec!["cargo xtask".to_owned()];
     let mut given = std::env::args().skip(1);
     while let Some(word) = given.next() {
         match word.as_str() {
             "--json" => drop(given.next()),
+            "--before" => {
+                drop(given.next());
+                words.push("--before PROGRAM".to_owned());
+            }
             _ if word.starts_with("--json=") => {}
             _ => words.push(word),
         }

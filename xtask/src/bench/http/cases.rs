@@ -42,6 +42,9 @@ pub(crate) enum Case {
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Peer {
     Seawall,
+    /// Another build of ours, given as a program.
+    #[value(skip)]
+    SeawallBefore,
     Hyper,
     Axum,
     ActixWeb,
@@ -144,6 +147,7 @@ impl Peer {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Seawall => "seawall",
+            Self::SeawallBefore => "seawall-before",
             Self::Hyper => "hyper",
             Self::Axum => "axum",
             Self::ActixWeb => "actix-web",
@@ -162,9 +166,9 @@ impl Peer {
             Case::Hello | Case::Pipelined | Case::Idle => true,
             Case::Param | Case::Routes1000 => self != Self::Nginx,
             Case::Middleware5 => {
-                matches!(self, Self::Seawall | Self::Axum | Self::ActixWeb | Self::Salvo | Self::Echo)
+                !matches!(self, Self::Hyper | Self::Ntex | Self::XitcaWeb | Self::MayMinihttp | Self::Nginx)
             }
-            Case::Websockets => self == Self::Seawall,
+            Case::Websockets => matches!(self, Self::Seawall | Self::SeawallBefore),
         }
     }
 }

@@ -53,6 +53,9 @@ pub(crate) struct HttpArgs {
     /// Only this server; repeat for more; axum, which ratios are to, is always there [default: all].
     #[arg(long, value_name = "SERVER")]
     server: Vec<Peer>,
+    /// An earlier build of our own server (`http-seawall` in the peers' folder of the target folder) as one more server.
+    #[arg(long, value_name = "PROGRAM")]
+    before: Option<PathBuf>,
     /// Writes rows and every visit here; `cargo xtask bench render FILE` makes the tables of docs/PERFORMANCE.md of it.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -88,7 +91,8 @@ pub(crate) fn http(root: &Path, args: &HttpArgs) -> Result<()> {
     let target = build::target(root);
     let plan = Plan::new(args)?;
     let generator = build::generator(root, &target)?;
-    let servers = Servers::build(root, &target, &plan.peers, !args.server.is_empty())?;
+    let servers =
+        Servers::build(root, &target, &plan.peers, !args.server.is_empty(), args.before.as_deref())?;
     process::pin_client()?;
     let mut machine = Machine::here();
     let mut visits = Vec::new();

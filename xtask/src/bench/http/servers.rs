@@ -31,8 +31,14 @@ pub(super) struct Program {
 
 impl Servers {
     /// Builds all `peers`. One that comes from Debian's packages and cannot be had is left out with a message, unless
-    /// it was `asked` for by name.
-    pub(super) fn build(root: &Path, target: &Path, peers: &[Peer], asked: bool) -> Result<Self> {
+    /// it was `asked` for by name. `before` is a program of ours that is there already.
+    pub(super) fn build(
+        root: &Path,
+        target: &Path,
+        peers: &[Peer],
+        asked: bool,
+        before: Option<&Path>,
+    ) -> Result<Self> {
         let folder = target.join("bench-http");
         let thousand = cases::write_thousand(&folder)?;
         let lock =
@@ -52,6 +58,10 @@ impl Servers {
                 Err(problem) if asked => return Err(problem.context(format!("no {}", peer.name()))),
                 Err(problem) => println!("without {}: {problem:#}", peer.name()),
             }
+        }
+        if let Some(path) = before {
+            let label = "seawall, an earlier build".to_owned();
+            programs.push(Program { peer: Peer::SeawallBefore, label, path: path.to_path_buf() });
         }
         Ok(Self { folder, thousand, programs })
     }
