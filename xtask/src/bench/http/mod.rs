@@ -19,11 +19,12 @@ use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum as _;
 use serde::{Deserialize, Serialize};
 
-use super::generator::{Generator, Requests};
+use super::generator::{Generator, Measured, Requests};
 use super::machine::Machine;
 use super::process::{self, Server};
 use super::{build, write_json};
 use cases::{App, Case, Peer};
+use hold::Held;
 use rows::{Row, Visit, rows};
 use servers::{Program, Servers};
 
@@ -86,32 +87,33 @@ pub(super) struct Results {
 /// The kind of [`Results`].
 pub(super) const KIND: &str = "http";
 
+/// A comparison under way.
+struct Run {
+    plan: Plan,
+    servers: Servers,
+    generator: Generator,
+    machine: Machine,
+    visits: Vec<Visit>,
+}
+
 /// Seawall beside its peers.
 pub(crate) fn http(root: &Path, args: &HttpArgs) -> Result<()> {
     let target = build::target(root);
     let plan = Plan::new(args)?;
     let generator = build::generator(root, &target)?;
-    let servers =
-        Servers::build(root, &target, &plan.peers, !args.server.is_empty(), args.before.as_deref())?;
+    let asked = !args.server.is_empty();
+    let servers = Servers::build(root, &target, &plan.peers, asked, args.before.as_deref())?;
     process::pin_client()?;
-    let mut machine = Machine::here();
-    let mut visits = Vec::new();
-    for &case in &plan.cases {
-        if case.holds() {
-            held(&servers, case, &plan, &mut visits)?;
-            continue;
-        }
-        for &connections in &plan.connections {
-            loaded(&servers, &generator, case, connections, &plan, &mut visits)?;
+    let mut run = Run { plan, servers, generator, machine: Machine::here(), visits: Vec::new() };
+    for case in run.plan.cases.clone() {
+        run.case(case)?;
+        // After each case: an hour's work must not hang on its last minute.
+        if let Some(path) = &args.json {
+            write_json(path, &run.results())?;
         }
     }
-    machine.look_again();
-    let label = |peer| {
-        let program = servers.programs().iter().find(|program| program.peer == peer);
-        program.map(|program| program.label.clone()).unwrap_or_default()
-    };
-    let rows = rows(&visits, label);
-    let results = Results { kind: KIND.to_owned(), command: super::command_line(), machine, rows, visits };
+    run.machine.look_again();
+    let results = run.results();
     println!("\n{}", render(&results));
     args.json.as_deref().map_or(Ok(()), |path| write_json(path, &results))
 }
@@ -137,10 +139,10 @@ impl Plan {
         if !plan.peers.contains(&Peer::Axum) {
             plan.peers.push(Peer::Axum);
         }
-        // Those that nobody of the chosen ones takes part in are asked for by mistake.
-        let idle = |case: &&Case| !plan.peers.iter().any(|peer| peer.covers(**case));
-        if let Some(case) = plan.cases.iter().find(idle) {
-            bail!("none of the chosen servers takes part in `{}`; add `--server seawall`", case.name());
+        let peers = plan.peers.clone();
+        plan.cases.retain(|case| peers.iter().any(|peer| peer.covers(*case)));
+        if plan.cases.is_empty() {
+            bail!("none of the chosen servers takes part in the chosen cases; add `--server seawall`");
         }
         Ok(plan)
     }
@@ -182,90 +184,139 @@ fn start_one(servers: &Servers, program: &Program, case: Case) -> Result<Server>
     checked().with_context(|| program.peer.name().to_owned())
 }
 
-/// All rounds of a case under load.
-fn loaded(
-    servers: &Servers,
-    generator: &Generator,
-    case: Case,
-    connections: u32,
-    plan: &Plan,
-    visits: &mut Vec<Visit>,
-) -> Result<()> {
-    println!("\n{} on {connections} connections", case.name());
-    let running = start(servers, case)?;
-    let exchange = case.exchange();
-    let (path, headers) = (exchange.path, exchange.headers);
-    // The first second of a process is not like the others.
-    let warm_up = Requests { path, headers, connections, depth: case.depth(), seconds: 1 };
-    for Running { server, peer, .. } in &running {
-        generator.measure(server, &warm_up).with_context(|| peer.name().to_owned())?;
+impl Run {
+    fn case(&mut self, case: Case) -> Result<()> {
+        if case.holds() {
+            return self.held(case);
+        }
+        self.plan.connections.clone().into_iter().try_for_each(|connections| self.loaded(case, connections))
     }
-    let requests = Requests { seconds: plan.seconds, ..warm_up };
-    for round in 0..plan.rounds {
-        for at in 0..running.len() {
-            let at = if round % 2 == 0 { at } else { running.len() - 1 - at };
-            let Running { peer, plain, server } = &running[at];
-            let took = generator.measure(server, &requests).with_context(|| peer.name().to_owned())?;
-            let visit = Visit {
-                server: *peer,
-                case,
-                connections,
-                round,
-                plain: *plain,
-                cpu_us: took.cpu_us,
-                user_us: took.user_us,
-                p99_us: took.p99_us,
-                rps: took.rps,
-                rss_kib: server.peak_rss_kib()?,
-                rss_each_kib: None,
-                valid: took.valid,
-            };
-            say(&visit);
-            visits.push(visit);
+
+    /// All rounds of a case under load.
+    fn loaded(&mut self, case: Case, connections: u32) -> Result<()> {
+        println!("\n{} on {connections} connections", case.name());
+        let mut running = start(&self.servers, case)?;
+        let exchange = case.exchange();
+        let (path, headers) = (exchange.path, exchange.headers);
+        // The first second of a process is not like the others.
+        let warm_up = Requests { path, headers, connections, depth: case.depth(), seconds: 1 };
+        let requests = Requests { seconds: self.plan.seconds, ..warm_up };
+        for round in 0..=self.plan.rounds {
+            let (requests, counts) = if round == 0 { (&warm_up, false) } else { (&requests, true) };
+            let mut lost = Vec::new();
+            for at in 0..running.len() {
+                let at = if round % 2 == 1 { at } else { running.len() - 1 - at };
+                let Running { peer, plain, server } = &running[at];
+                match self.generator.measure(server, requests).with_context(|| peer.name().to_owned()) {
+                    Ok(took) if counts => {
+                        let rss_kib = server.peak_rss_kib()?;
+                        let visit = under_load(*peer, case, connections, round - 1, *plain, &took, rss_kib);
+                        say(&visit);
+                        self.visits.push(visit);
+                    }
+                    Ok(_) => {}
+                    Err(problem) if *peer == Peer::Seawall => return Err(problem),
+                    Err(problem) => {
+                        println!("no further rounds in {}: {problem:#}", case.name());
+                        lost.push(*peer);
+                    }
+                }
+            }
+            running.retain(|one| !lost.contains(&one.peer));
+        }
+        Ok(())
+    }
+
+    /// All rounds of a case that holds connections.
+    fn held(&mut self, case: Case) -> Result<()> {
+        let open_files = self.plan.open_files;
+        let connections = hold::connections(case, open_files);
+        println!(
+            "\n{} with {connections} connections (the limit on open files is {open_files})",
+            case.name()
+        );
+        for round in 0..self.plan.rounds.min(HOLDING_ROUNDS) {
+            let programs = self.servers.programs().iter().filter(|program| program.peer.covers(case));
+            let mut programs: Vec<_> = programs.collect();
+            if round % 2 == 1 {
+                programs.reverse();
+            }
+            let mut seen = Vec::new();
+            for program in programs {
+                match hold::hold(&self.servers, program, case, connections) {
+                    Ok(held) => {
+                        let visit = visit_of_held(program.peer, case, round, &held);
+                        say(&visit);
+                        seen.push(visit);
+                    }
+                    Err(problem) if program.peer == Peer::Seawall => return Err(problem),
+                    Err(problem) => {
+                        println!("refused in {}: {}: {problem:#}", case.name(), program.peer.name())
+                    }
+                }
+            }
+            self.visits.extend(seen);
+        }
+        Ok(())
+    }
+
+    fn results(&self) -> Results {
+        let label = |peer| {
+            let program = self.servers.programs().iter().find(|program| program.peer == peer);
+            program.map(|program| program.label.clone()).unwrap_or_default()
+        };
+        Results {
+            kind: KIND.to_owned(),
+            command: super::command_line(),
+            machine: self.machine.clone(),
+            rows: rows(&self.visits, label),
+            visits: self.visits.clone(),
         }
     }
-    Ok(())
 }
 
-/// All rounds of a case that holds connections.
-fn held(servers: &Servers, case: Case, plan: &Plan, visits: &mut Vec<Visit>) -> Result<()> {
-    let connections = hold::connections(case, plan.open_files);
-    println!(
-        "\n{} with {connections} connections (the limit on open files is {})",
-        case.name(),
-        plan.open_files
-    );
-    let programs: Vec<_> = servers.programs().iter().filter(|program| program.peer.covers(case)).collect();
-    for round in 0..plan.rounds.min(HOLDING_ROUNDS) {
-        for at in 0..programs.len() {
-            let program = programs[if round % 2 == 0 { at } else { programs.len() - 1 - at }];
-            let took = match hold::hold(servers, program, case, connections) {
-                Ok(took) => took,
-                Err(problem) if program.peer == Peer::Seawall => return Err(problem),
-                Err(problem) => {
-                    println!("refused in {}: {}: {problem:#}", case.name(), program.peer.name());
-                    continue;
-                }
-            };
-            let visit = Visit {
-                server: program.peer,
-                case,
-                connections: took.connections,
-                round,
-                plain: false,
-                cpu_us: took.cpu_us,
-                user_us: took.user_us,
-                p99_us: took.p99_us,
-                rps: took.rps,
-                rss_kib: took.rss_kib,
-                rss_each_kib: Some(took.kib_each),
-                valid: true,
-            };
-            say(&visit);
-            visits.push(visit);
-        }
+fn under_load(
+    server: Peer,
+    case: Case,
+    connections: u32,
+    round: u32,
+    plain: bool,
+    took: &Measured,
+    rss_kib: f64,
+) -> Visit {
+    let &Measured { rps, p99_us, cpu_us, user_us, valid } = took;
+    Visit {
+        server,
+        case,
+        connections,
+        round,
+        plain,
+        cpu_us,
+        user_us,
+        p99_us,
+        rps,
+        rss_kib,
+        rss_each_kib: None,
+        valid,
     }
-    Ok(())
+}
+
+fn visit_of_held(server: Peer, case: Case, round: u32, held: &Held) -> Visit {
+    let &Held { connections, rss_kib, kib_each, cpu_us, user_us, p99_us, rps } = held;
+    Visit {
+        server,
+        case,
+        connections,
+        round,
+        plain: false,
+        cpu_us,
+        user_us,
+        p99_us,
+        rps,
+        rss_kib,
+        rss_each_kib: Some(kib_each),
+        valid: true,
+    }
 }
 
 fn say(visit: &Visit) {
