@@ -75,3 +75,17 @@ async fn detect(stream: &mut Stream, ahead: &mut BytesMut, limit: Duration) -> i
     };
     timeout(limit, read).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn print_sizes() {
+        fn size<F>(_: &F) -> usize { size_of::<F>() }
+        fn f<A,B,C,F>(_: fn(A,B,C)->F) -> usize { size_of::<F>() }
+        println!("serve {}", f(serve));
+        println!("conn {}", h1::sizes());
+        let _ = size::<u8>;
+    }
+}
