@@ -47,6 +47,11 @@ async fn run(mut stream: Stream, peer: Peer, home: &Arc<Home>, shutdown: Shutdow
         protocol = detect(&mut stream, &mut ahead, home.limits.head) => protocol?,
         () = late => return Ok(()),
     };
+    let is_http2 = matches!(protocol, Protocol::Http2);
+    if peer.chose_http2().is_some_and(|chosen| chosen != is_http2) {
+        let problem = "the client does not speak the protocol that it chose (ALPN)";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
+    }
     match protocol {
         Protocol::Http1 => h1::serve(stream, ahead, peer, home, shutdown).await,
         Protocol::Http2 => Box::pin(h2::serve(stream, ahead, peer, home, &shutdown)).await,
