@@ -36,6 +36,21 @@ pub struct Service {
     slot: Option<Arc<Slot>>,
 }
 
+/// A request that has begun, and the build of the app that answers it if routes may be swapped.
+pub(crate) struct Begun {
+    flight: Flight,
+    swapped: Option<Arc<Inner>>,
+}
+
+impl Begun {
+    pub(crate) fn flight(&mut self) -> &mut Flight {
+        &mut self.flight
+    }
+    pub(crate) fn into_flight(self) -> Flight {
+        self.flight
+    }
+}
+
 /// What a request needs of its app, all of it from the same build.
 pub(crate) struct Inner {
     router: Arc<Router>,
@@ -70,9 +85,11 @@ impl Service {
     /// # Cancel safety
     /// Dropping the future drops the handler wherever it is; the request counts as aborted then.
     pub async fn handle(&self, request: http::Request<Body>) -> Response {
-        let arrival = Arrival { peer: Peer::default(), at: clock::now() };
         let (head, body) = request.into_parts();
-        let (response, mut flight) = self.answer(head.into(), body, arrival).await;
+        let arrival = Arrival { peer: Peer::default(), at: clock::now() };
+        let mut begun = self.begin(head.into(), body, arrival);
+        let response = self.answer(&mut begun).await;
+        let mut flight = begun.into_flight();
         flight.end(End::Answered); // nobody tells us how far a body got that is not on a connection
         if response.bytes().is_some() { response } else { response.hold(flight) }
     }
@@ -84,15 +101,23 @@ impl Service {
         arrival: Arrival,
     ) -> http::Response<Tracked> {
         let (head, body) = request.into_parts();
-        let (response, flight) = self.answer(head.into(), body, arrival).await;
-        Tracked::new(response, flight)
+        let mut begun = self.begin(head.into(), body, arrival);
+        let response = self.answer(&mut begun).await;
+        Tracked::new(response, begun.into_flight())
     }
 
-    /// As [`Service::handle`], for the engine that sends the answer and knows when the request ends.
-    pub(crate) async fn answer(&self, head: Head, body: Body, arrival: Arrival) -> (Response, Flight) {
+    /// Begins a request, which is to be answered by [`Service::answer`]: apart from that because what only the begin
+    /// needs is large, and a future keeps what it was given.
+    pub(crate) fn begin(&self, head: Head, body: Body, arrival: Arrival) -> Begun {
         let swapped = self.slot.as_ref().map(|slot| slot.load());
         let inner = swapped.as_ref().unwrap_or(&self.inner);
-        let mut flight = Flight::new(Context::new(head, body, arrival, Arc::clone(&inner.shared)));
+        Begun { flight: Flight::new(Context::new(head, body, arrival, Arc::clone(&inner.shared))), swapped }
+    }
+
+    /// Answers what has begun; its flight goes on until the answer's body has ended.
+    pub(crate) async fn answer(&self, begun: &mut Begun) -> Response {
+        let Begun { flight, swapped } = begun;
+        let inner = swapped.as_ref().unwrap_or(&self.inner);
         let answer = inner.answer(flight.context()).await;
         let c = flight.context();
         let (mut response, class) = match answer {
@@ -107,7 +132,7 @@ impl Service {
         }
         let response = if c.method() == Method::HEAD { response.without_body() } else { response };
         flight.answered(response.status(), class);
-        (response, flight)
+        response
     }
 
     /// The same service on reference counts of its own. One per core: else every request of every core writes to the
@@ -130,17 +155,6 @@ impl Service {
     /// The registry that its metrics are in.
     pub fn metrics(&self) -> &Registry {
         self.inner.shared.registry()
-    }
-}
-
-#[cfg(test)]
-impl Service {
-    pub(crate) fn answer_size() -> String {
-        fn f<'a,F>(_: impl Fn(&'a Service, Head, Body, Arrival)->F) -> usize { size_of::<F>() }
-        fn g<'a,F>(_: impl Fn(&'a Inner, &'a Context)->F) -> usize { size_of::<F>() }
-        fn h<'a,F>(_: impl Fn(&'a Inner, Context)->F) -> usize { size_of::<F>() }
-        fn n<F>(_: impl Fn(Next, Context)->F) -> usize { size_of::<F>() }
-        format!("answer {} inner.answer {} inner.run {} next {} head {} body {}", f(Service::answer), g(Inner::answer), h(Inner::run), n(Next::run), size_of::<Head>(), size_of::<Body>())
     }
 }
 

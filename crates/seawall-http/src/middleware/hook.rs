@@ -55,7 +55,7 @@ pub(crate) enum Looked {
     /// The hook leaves this request alone, and its answer too.
     Skipped,
     /// The chain ends here.
-    Answered(Result<Response>),
+    Answered(Box<Result<Response>>), // rare, and large
 }
 
 impl Hook {
@@ -82,7 +82,7 @@ impl Hook {
         }
         let Some(look) = &self.before else { return Looked::Passed };
         match look(c).transpose() {
-            Some(answer) => Looked::Answered(answer),
+            Some(answer) => Looked::Answered(Box::new(answer)),
             None => Looked::Passed,
         }
     }
@@ -104,7 +104,7 @@ impl Middleware for Hook {
     /// How a hook would run as any other middleware; [`Next::run`] does without the box.
     async fn handle(&self, c: Context, next: Next) -> Result<Response> {
         let mut answer = match self.look_before(&c) {
-            Looked::Answered(early) => early,
+            Looked::Answered(early) => *early,
             Looked::Passed => next.run(c.clone()).await,
             Looked::Skipped => return next.run(c).await,
         };

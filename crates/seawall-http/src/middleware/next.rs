@@ -53,7 +53,7 @@ impl Next {
         }
         let looked = (here > at).then(|| c.clone());
         let answer = match early {
-            Some(answer) => answer,
+            Some(answer) => *answer,
             None => run_step(&chain, here, c).await,
         };
         let mut answer = answer.map_err(|error| chain.shared().translate(error));

@@ -110,16 +110,10 @@ impl Facts {
 }
 
 /// Serves a connection to its end. `ahead` was read already, to find out its protocol.
-pub(super) async fn serve(
-    stream: Stream,
-    ahead: BytesMut,
-    peer: Peer,
-    home: &Arc<Home>,
-    shutdown: &Shutdown,
-) {
+pub(super) async fn serve(stream: Stream, ahead: BytesMut, peer: Peer, home: Arc<Home>, shutdown: Shutdown) {
     let (facts, mut running) = (Arc::new(Facts::default()), Running::default());
     let io = TokioIo::new(Io { stream, ahead, facts: Arc::clone(&facts) });
-    let (home, mut watch) = (Arc::clone(home), Watch::new(home.limits));
+    let mut watch = Watch::new(home.limits);
     let service = service_fn(|request| {
         answer(Arc::clone(&home), shutdown.clone(), request, peer.clone(), Open::new(&facts))
     });

@@ -60,7 +60,8 @@ impl Door {
         }
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.tls {
-            let (stream, info) = self.handshakes.count(tls.accept(stream).await)?;
+            // In a box: it is large, and every connection would keep room for it.
+            let (stream, info) = self.handshakes.count(Box::pin(tls.accept(stream)).await)?;
             return Ok((stream, Peer { address, tls: Some(std::sync::Arc::new(info)) }));
         }
         Ok((stream, Peer { address, ..Peer::default() }))

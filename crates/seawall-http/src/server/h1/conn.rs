@@ -8,7 +8,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use bytes::{Buf as _, BytesMut};
@@ -17,21 +17,25 @@ use tokio::io::AsyncReadExt as _;
 
 use super::Home;
 use super::buffers::{READ, give_back_read, lease_to_read};
+use super::exchange::Step;
 use super::fault::Fault;
 use super::head::{self, HeadLimits, Parsed};
 use super::output::Output;
 use crate::clock;
 use crate::error::status_of_fault;
 use crate::peer::Peer;
+use crate::server::linger::linger;
 use crate::server::shutdown::Shutdown;
 use crate::server::stream::Stream;
+#[cfg(feature = "websocket")]
+use crate::server::takeover::Taken;
 use crate::server::watch::{Limits, Wait, Watch};
 
 /// Empty lines before a request that are passed over. One is what old clients send behind a body (RFC 9112, 2.2).
 const EMPTY_LINES: u8 = 4;
 
 /// A connection, and what was read from and is to be written to it.
-pub(super) struct Conn {
+pub(in crate::server) struct Conn {
     pub(super) stream: Stream,
     /// What was read and not used yet. Leased while there is something in it.
     pub(super) read: BytesMut,
@@ -44,7 +48,7 @@ pub(super) struct Conn {
     /// When the last answer was complete, or the connection began.
     pub(super) idle_since: Instant,
     pub(super) requests: u64,
-    pub(super) peer: Peer,
+    pub(in crate::server) peer: Peer,
     pub(super) shutdown: Shutdown,
     scan: Scan,
     /// The news that the server drains, once it was waited for.
@@ -89,7 +93,7 @@ impl From<io::Error> for Lost {
 }
 
 impl Conn {
-    pub(super) fn new(
+    pub(in crate::server) fn new(
         stream: Stream,
         ahead: BytesMut,
         peer: Peer,
@@ -113,10 +117,18 @@ impl Conn {
         }
     }
 
-    /// The next head; `None` if there will be none: the client has ended the connection between two requests, or the
-    /// server drains.
-    pub(super) async fn next_head(&mut self, home: &Home) -> Result<Option<Result<Parsed, Fault>>, Lost> {
-        poll_fn(|cx| self.poll_head(home, cx)).await
+    /// What there is to do next: a request to answer, or the connection's end, because the client has ended it between
+    /// two requests or the server drains. Bytes that are no request, and a request without room, are refused here.
+    pub(super) async fn next_step(&mut self, home: &Home) -> Result<Step, Lost> {
+        poll_fn(|cx| {
+            let head = ready!(self.poll_head(home, cx))?;
+            Poll::Ready(Ok(match head {
+                None => Step::End,
+                Some(Ok(head)) => self.begin(head, home),
+                Some(Err(fault)) => self.give_up(fault, home),
+            }))
+        })
+        .await
     }
 
     fn poll_head(
@@ -261,13 +273,16 @@ impl Conn {
     }
 
     /// Ends a connection whose last answer is out.
-    pub(super) async fn close(mut self) -> Result<(), Lost> {
+    pub(super) async fn close(&mut self) -> Result<(), Lost> {
         self.flush().await?;
-        crate::server::linger::linger(&mut self.stream).await;
+        Box::pin(linger(&mut self.stream)).await; // or every connection would keep room for its end
         Ok(())
     }
 
-    pub(super) fn into_parts(mut self) -> (Stream, BytesMut) {
-        (self.stream, std::mem::take(&mut self.read))
+    /// The connection, for another protocol.
+    #[cfg(feature = "websocket")]
+    pub(super) fn into_taken(mut self: Box<Self>) -> Taken {
+        let drain = Box::pin(self.shutdown.drain());
+        Taken { stream: self.stream, ahead: std::mem::take(&mut self.read).freeze(), drain }
     }
 }

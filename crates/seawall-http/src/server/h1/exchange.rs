@@ -5,36 +5,56 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, Bytes};
-use http::{HeaderMap, Method, Version};
-use http_body::{Body as _, Frame};
+use http::{Method, Version};
+use seawall_guard::Permit;
 
 use super::Home;
 use super::buffers::READ;
 use super::conn::{Conn, Lost};
-use super::encode::{self, Announced, Asked, CHUNK_END, Sends, Then};
+use super::encode::Asked;
 use super::fault::Fault;
 use super::head::{Framing, Parsed};
 use super::intake::Intake;
-use crate::clock;
+use super::reply::Reply;
 use crate::context::Arrival;
 use crate::error::{Error, NO_ROOM};
-use crate::flight::Flight;
 use crate::head::Head;
 use crate::measure::{Counted, End};
-use crate::respond::{BodyFailed, Response, WireBody};
+use crate::respond::WireBody;
 #[cfg(feature = "websocket")]
 use crate::server::takeover::Takeover;
 use crate::server::watch::Wait;
+use crate::service::Begun;
 
 /// What a pipelining client may have sent ahead of the request that is being answered.
 const AHEAD: usize = 2 * READ;
 
 /// What is read and dropped of a body that nobody wanted, so that the connection can go on behind it.
-const DRAINED: u64 = 64 << 10;
+pub(super) const DRAINED: u64 = 64 << 10;
+
+/// What a connection does next.
+pub(super) enum Step {
+    Answer(Exchange),
+    /// A refusal is written.
+    Refused {
+        goes_on: bool,
+    },
+    End,
+}
+
+impl Step {
+    /// Ends a request, all but what of its body has not come yet.
+    pub(super) fn into_intake(self) -> Option<Intake> {
+        match self {
+            Self::Answer(exchange) => Some(exchange.intake),
+            Self::Refused { .. } | Self::End => None,
+        }
+    }
+}
 
 /// What becomes of a connection behind an answer.
 pub(super) enum Next {
@@ -45,11 +65,29 @@ pub(super) enum Next {
     Takeover(Takeover),
 }
 
+/// A request that is being answered. It is counted, and has its room, until it is dropped.
+pub(super) struct Exchange {
+    pub(super) asked: Asked,
+    pub(super) keep_alive: bool,
+    pub(super) intake: Intake,
+    begun: Begun,
+    /// What the answer holds until its last byte is written.
+    pub(super) body: Option<WireBody>,
+    _guards: (Counted, Permit),
+}
+
+impl Exchange {
+    /// Says how it ended.
+    pub(super) fn end(&mut self, end: End) {
+        self.begun.flight().end(end);
+    }
+}
+
 impl Conn {
-    /// Answers one request. What is gathered then still has to be sent.
-    pub(super) async fn exchange(&mut self, parsed: Parsed, home: &Home) -> Result<Next, Lost> {
+    /// Begins a request, or refuses it.
+    pub(super) fn begin(&mut self, parsed: Parsed, home: &Home) -> Step {
         self.requests += 1;
-        let Ok(_permit) = home.gate.try_acquire() else { return Ok(self.turn_away(&parsed, home)) };
+        let Ok(permit) = home.gate.try_acquire() else { return self.turn_away(&parsed, home) };
         let asked = Asked {
             version: parsed.version,
             is_head: parsed.method == Method::HEAD,
@@ -59,25 +97,47 @@ impl Conn {
         let (keep_alive, framing, expects) = (parsed.keep_alive, parsed.body, parsed.expects_continue);
         let head = self.take_head(parsed);
         let begun = Intake::begin(framing, expects, &mut self.read, home.head_limits);
-        let (mut intake, body) = match begun {
+        let (intake, body) = match begun {
             Ok(begun) => begun,
-            Err(fault) => return Ok(self.give_up(fault, home)),
+            Err(fault) => return self.give_up(fault, home),
         };
-        let _counted = Counted::start(&home.in_flight);
         let arrival = Arrival { peer: self.peer.clone(), at: self.arrived };
-        let (response, flight) = {
-            let mut answer = pin!(home.service.answer(head, body, arrival));
+        let begun = home.service.begin(head, body, arrival);
+        let counted = Counted::start(&home.in_flight);
+        Step::Answer(Exchange { asked, keep_alive, intake, begun, body: None, _guards: (counted, permit) })
+    }
+
+    /// Answers a request; whether the connection can go on behind it. What is gathered then still has to be sent.
+    pub(super) async fn exchange(&mut self, exchange: &mut Exchange, home: &Home) -> Result<Next, Lost> {
+        // Here and not where the answer is written, so that nothing has to be kept while this waits.
+        if self.output.is_full() {
+            self.flush().await?;
+        }
+        let Exchange { intake, begun, .. } = exchange;
+        let response = {
+            let mut answer = pin!(home.service.answer(begun));
             poll_fn(|cx| {
                 loop {
                     if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
                         return Poll::Ready(Ok::<_, Lost>(answer));
                     }
-                    ready!(self.poll_meanwhile(&mut intake, home, cx))?;
+                    ready!(self.poll_meanwhile(intake, home, cx))?;
                 }
             })
             .await?
         };
-        self.answer(response, flight, asked, keep_alive, &mut intake, home).await
+        let goes_on = match self.reply(response, exchange, home) {
+            Reply::Whole { goes_on } => goes_on,
+            Reply::Large { goes_on } => {
+                self.flush().await?;
+                exchange.end(End::Answered);
+                goes_on
+            }
+            Reply::Stream(stream) => Box::pin(self.stream(*stream, exchange, home)).await?,
+            #[cfg(feature = "websocket")]
+            Reply::Takeover(takeover) => return Ok(Next::Takeover(takeover)),
+        };
+        Ok(if goes_on { Next::Request } else { Next::Close })
     }
 
     /// The request's head. Its bytes are copied: they are few, and their buffer stays with the connection.
@@ -89,7 +149,7 @@ impl Conn {
 
     /// Refuses a request for which there is no room, as cheaply as can be. Its body was not read, so a connection with
     /// one ends.
-    fn turn_away(&mut self, parsed: &Parsed, home: &Home) -> Next {
+    fn turn_away(&mut self, parsed: &Parsed, home: &Home) -> Step {
         home.refused.inc();
         self.read.advance(parsed.length);
         self.idle_since = self.arrived;
@@ -99,31 +159,28 @@ impl Conn {
             && !self.shutdown.is_draining(self.arrived);
         let [go_on, end] = NO_ROOM;
         self.output.gather().extend_from_slice(if goes_on { go_on } else { end });
-        if goes_on { Next::Request } else { Next::Close }
+        Step::Refused { goes_on }
     }
 
     /// Refuses what is no request; behind it the connection ends.
-    pub(super) fn give_up(&mut self, fault: Fault, home: &Home) -> Next {
+    pub(super) fn give_up(&mut self, fault: Fault, home: &Home) -> Step {
         tracing::debug!(?fault, "refused before it was a request");
         home.faults.count(fault);
         self.refuse(fault);
-        Next::Close
+        Step::Refused { goes_on: false }
     }
 
     /// What there is to do while the handler waits; ready when it should be polled again.
-    fn poll_meanwhile(
+    pub(super) fn poll_meanwhile(
         &mut self,
         intake: &mut Intake,
         home: &Home,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Lost>> {
         let flushed = self.output.poll_flush(&mut self.stream, cx)?;
-        if intake.pipe.as_ref().is_some_and(|pipe| pipe.wants(cx)) {
-            if let Poll::Ready(()) = self.poll_feed(intake, cx) {
-                return Poll::Ready(Ok(()));
-            }
-            if self.watch.poll(Wait::Body, intake.taken, None, cx).is_ready() {
-                intake.break_off(Some(Error::request_timeout("the body took too long")));
+        let wanted = intake.pipe.as_ref().is_some_and(|pipe| pipe.wants(cx));
+        if wanted {
+            if self.poll_feed(intake, cx).is_ready() {
                 return Poll::Ready(Ok(()));
             }
         } else if intake.is_complete() && !home.half_close {
@@ -131,6 +188,10 @@ impl Conn {
         }
         if flushed.is_pending() {
             return self.poll_late(Wait::Write, self.output.taken(), None, cx);
+        }
+        if wanted && self.watch.poll(Wait::Body, intake.taken, None, cx).is_ready() {
+            intake.break_off(Some(Error::request_timeout("the body took too long")));
+            return Poll::Ready(Ok(()));
         }
         Poll::Pending
     }
@@ -172,142 +233,11 @@ impl Conn {
         }
     }
 
-    async fn answer(
-        &mut self,
-        response: Response,
-        mut flight: Flight,
-        asked: Asked,
-        keep_alive: bool,
-        intake: &mut Intake,
-        home: &Home,
-    ) -> Result<Next, Lost> {
-        self.idle_since = clock::now();
-        let (status, fields, mut body) = response.into_parts();
-        let none = HeaderMap::new();
-        let (headers, content_type) = fields.made().map_or_else(|only| (&none, only), |map| (map, None));
-        let length = body.size_hint().exact();
-        let sends = Sends::choose(asked, status, headers, length);
-        let goes_on = keep_alive
-            && sends != Sends::UntilClose
-            && intake.can_be_passed(DRAINED)
-            && !encode::asks_to_close(headers)
-            && !self.shutdown.is_draining(self.idle_since);
-        intake.awaits_continue = false;
-        let then = match asked.version {
-            _ if !goes_on => Then::Close,
-            Version::HTTP_10 => Then::AgainIfTold,
-            _ => Then::Again,
-        };
-        if self.output.is_full() {
-            self.flush().await?;
-        }
-        let head = encode::Head { status, content_type, headers, sends, then };
-        head.write(self.output.gather(), self.idle_since);
-        #[cfg(feature = "websocket")]
-        if status == http::StatusCode::SWITCHING_PROTOCOLS
-            && let Some(takeover) = body.take_takeover()
-        {
-            flight.end(End::Answered);
-            return Ok(Next::Takeover(takeover));
-        }
-        body.end_with(|| self.shutdown.drain());
-        let announced = Announced::of(asked, headers);
-        self.send_body(&mut body, sends, &announced, &mut flight, intake, home).await?;
-        drop((body, flight));
+    /// Reads past what is left of a body, if that is not too much; whether it was. Whoever still reads it finds it
+    /// broken off.
+    pub(super) async fn pass(&mut self, intake: Option<Intake>) -> Result<bool, Lost> {
         // What is complete needs no wait, and so leaves the answer to be sent with the next one.
-        let passed = intake.is_complete() || goes_on && self.pass(intake).await?;
-        Ok(if goes_on && passed { Next::Request } else { Next::Close })
-    }
-
-    /// Sends the body of an answer, whose end is told to `flight`.
-    async fn send_body(
-        &mut self,
-        body: &mut WireBody,
-        sends: Sends,
-        announced: &Announced,
-        flight: &mut Flight,
-        intake: &mut Intake,
-        home: &Home,
-    ) -> Result<(), Lost> {
-        let mut left = match sends {
-            Sends::Nothing { .. } => {
-                flight.end(End::Answered);
-                return Ok(());
-            }
-            Sends::Length(length) => {
-                if let Some(whole) = body.take_whole() {
-                    self.send_piece(whole, sends).await?;
-                    flight.end(End::Answered);
-                    return Ok(());
-                }
-                Some(length)
-            }
-            Sends::Chunked | Sends::UntilClose => None,
-        };
-        let mut trailers = None;
-        while !body.is_end_stream() && trailers.is_none() {
-            let Some(frame) = self.next_frame(body, intake, home).await? else { break };
-            let Ok(frame) = frame else { return self.cut(flight).await };
-            match frame.into_data() {
-                Ok(piece) if left.is_none_or(|left| left >= piece.len() as u64) => {
-                    left = left.map(|left| left - piece.len() as u64);
-                    self.send_piece(piece, sends).await?;
-                }
-                Ok(_too_long) => return self.cut(flight).await,
-                Err(frame) => trailers = frame.into_trailers().ok(),
-            }
-        }
-        if left.is_some_and(|left| left > 0) {
-            return self.cut(flight).await;
-        }
-        if sends == Sends::Chunked {
-            encode::last_chunk(self.output.gather(), trailers.as_ref(), announced);
-        }
-        flight.end(End::Answered);
-        Ok(())
-    }
-
-    /// The next piece of an answer's body. While it is waited for, the connection is not forgotten.
-    async fn next_frame(
-        &mut self,
-        body: &mut WireBody,
-        intake: &mut Intake,
-        home: &Home,
-    ) -> Result<Option<Result<Frame<Bytes>, BodyFailed>>, Lost> {
-        poll_fn(|cx| {
-            loop {
-                if let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(cx) {
-                    return Poll::Ready(Ok(frame));
-                }
-                ready!(self.poll_meanwhile(intake, home, cx))?;
-            }
-        })
-        .await
-    }
-
-    async fn send_piece(&mut self, piece: Bytes, sends: Sends) -> Result<(), Lost> {
-        if piece.is_empty() {
-            return Ok(()); // an empty chunk would be the last one
-        }
-        if sends == Sends::Chunked {
-            encode::chunk_head(self.output.gather(), piece.len());
-            self.output.push(piece, CHUNK_END);
-        } else {
-            self.output.push(piece, b"");
-        }
-        // A large piece is sent before its body goes on, or ends and lets its permits fall.
-        if self.output.is_full() { self.flush().await } else { Ok(()) }
-    }
-
-    /// Ends an answer whose body broke off, so that the client cannot take it for a whole one.
-    async fn cut(&mut self, flight: &mut Flight) -> Result<(), Lost> {
-        flight.end(End::BrokenBody);
-        self.flush().await?;
-        Err(Lost::Cut)
-    }
-
-    /// Reads past what is left of a body, if that is not too much. Whoever still reads it finds it broken off.
-    async fn pass(&mut self, intake: &mut Intake) -> Result<bool, Lost> {
+        let Some(mut intake) = intake.filter(|intake| !intake.is_complete()) else { return Ok(true) };
         intake.pipe = None;
         let end = intake.taken + DRAINED;
         poll_fn(|cx| {

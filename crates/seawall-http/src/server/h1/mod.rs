@@ -18,22 +18,20 @@ mod head;
 mod intake;
 mod output;
 mod pipe;
+mod reply;
 mod target;
 
-use bytes::BytesMut;
 use seawall_core::metrics::{Counter, Gauge, Registry};
 use seawall_guard::Gate;
 
 use super::ServerConfig;
-use super::shutdown::Shutdown;
-use super::stream::Stream;
 #[cfg(feature = "websocket")]
-use super::takeover::Taken;
+use super::takeover::Takeover;
 use super::watch::Limits;
-use crate::peer::Peer;
 use crate::service::Service;
-use conn::{Conn, Lost};
-use exchange::Next;
+pub(super) use conn::Conn;
+use conn::Lost;
+use exchange::{Next, Step};
 pub(crate) use fault::Fault;
 use head::HeadLimits;
 pub(crate) use pipe::Incoming;
@@ -45,6 +43,7 @@ pub(super) struct Home {
     pub(super) head_limits: HeadLimits,
     pub(super) limits: Limits,
     half_close: bool,
+    max_requests: Option<u64>,
     faults: Faults,
     pub(super) gate: Gate,
     pub(super) refused: Counter,
@@ -86,6 +85,7 @@ impl Home {
                 write_stall: config.write_stall_timeout,
             },
             half_close: config.half_close,
+            max_requests: config.max_requests_per_connection.map(u64::from),
             faults,
             gate,
             refused,
@@ -93,39 +93,52 @@ impl Home {
     }
 }
 
-/// Serves a connection to its end. `ahead` was read already, to find out its protocol.
-pub(super) async fn serve(stream: Stream, ahead: BytesMut, peer: Peer, home: &Home, shutdown: Shutdown) {
-    let address = peer.address;
-    let conn = Conn::new(stream, ahead, peer, shutdown, home.limits);
-    if let Err(lost) = run(conn, home).await {
-        tracing::debug!(%lost, peer = %address, "connection ended");
+impl Home {
+    /// Whether a connection ends behind the request that it is on.
+    fn is_last(&self, conn: &Conn) -> bool {
+        self.max_requests.is_some_and(|most| conn.requests >= most)
+            || conn.shutdown.is_draining(conn.idle_since)
     }
 }
 
-async fn run(mut conn: Conn, home: &Home) -> Result<(), Lost> {
+/// Serves a connection to its end.
+pub(super) async fn serve(mut conn: Box<Conn>, home: &Home) {
+    let ended = match run(&mut conn, home).await {
+        Ok(End::Close) => conn.close().await,
+        #[cfg(feature = "websocket")]
+        Ok(End::Takeover(takeover)) => return takeover.serve(conn.into_taken()).await,
+        Err(lost) => Err(lost),
+    };
+    if let Err(lost) = ended {
+        tracing::debug!(%lost, peer = %conn.peer.address, "connection ended");
+    }
+}
+
+/// How a connection ends that was not lost.
+enum End {
+    Close,
+    #[cfg(feature = "websocket")]
+    Takeover(Takeover),
+}
+
+/// One request after the other.
+async fn run(conn: &mut Conn, home: &Home) -> Result<End, Lost> {
     loop {
-        let next = match conn.next_head(home).await? {
-            None => return conn.close().await,
-            Some(Err(fault)) => conn.give_up(fault, home),
-            Some(Ok(head)) => conn.exchange(head, home).await?,
+        let mut step = conn.next_step(home).await?;
+        let next = match &mut step {
+            Step::Answer(exchange) => conn.exchange(exchange, home).await?,
+            Step::Refused { goes_on: true } => continue,
+            Step::Refused { goes_on: false } | Step::End => return Ok(End::Close),
         };
+        let intake = step.into_intake(); // and nothing else of the request is kept
         match next {
-            Next::Request => {}
-            Next::Close => return conn.close().await,
+            Next::Request if conn.pass(intake).await? => {}
+            Next::Request | Next::Close => return Ok(End::Close),
             #[cfg(feature = "websocket")]
             Next::Takeover(takeover) => {
                 conn.flush().await?;
-                let drain = Box::pin(conn.shutdown.drain());
-                let (stream, ahead) = conn.into_parts();
-                takeover.serve(Taken { stream, ahead: ahead.freeze(), drain }).await;
-                return Ok(());
+                return Ok(End::Takeover(takeover));
             }
         }
     }
-}
-
-#[cfg(test)]
-pub(super) fn sizes() -> String {
-    fn f1<A,B,F>(_: fn(A,B)->F) -> usize { size_of::<F>() }
-    format!("Conn {} run {} answer {} ", size_of::<Conn>(), f1(run), Service::answer_size())
 }
