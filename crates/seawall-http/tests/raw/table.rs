@@ -40,7 +40,11 @@ impl Echo {
 
 async fn echo(c: Context, log: Arc<Mutex<Vec<String>>>) -> Result<Response> {
     let body = c.body().await?;
-    let target = c.uri().path_and_query().map_or("-", |target| target.as_str());
+    let target = match (c.uri().path(), c.uri().query()) {
+        ("", _) => "-".to_owned(), // of an authority
+        (path, None) => path.to_owned(),
+        (path, Some(query)) => format!("{path}?{query}"),
+    };
     let body: String = if body.len() > 200 {
         format!("{} bytes", body.len())
     } else {

@@ -1,8 +1,8 @@
 //! Input in pieces: however a request is torn, it is answered as in one piece.
 
-use crate::live::{Live, wait_until};
+use crate::live::Live;
 use crate::table::{Echo, LAST};
-use crate::wire::{Heard, latin1, listen, send, shown, unread};
+use crate::wire::{Heard, latin1, listen, send, shown, wait_until_read};
 
 /// One of each kind, refusals among them.
 const EXCHANGES: [&str; 18] = [
@@ -32,8 +32,7 @@ fn in_pieces(server: &Live, pieces: &[&[u8]]) -> Result<Heard, String> {
     let ours = stream.local_addr().unwrap();
     for (number, piece) in pieces.iter().enumerate() {
         if number > 0 {
-            // Gone is read as well: a server that has refused need not wait for the rest.
-            wait_until(|| matches!(unread(server.addr, ours), None | Some(0)));
+            wait_until_read(server.addr, ours);
         }
         send(&mut stream, piece);
     }

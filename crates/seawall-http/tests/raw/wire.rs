@@ -237,6 +237,18 @@ impl Client {
     }
 }
 
+/// Waits until `server` has read all that `client` sent. One that has closed has read all it wants.
+#[track_caller]
+pub(crate) fn wait_until_read(server: SocketAddr, client: SocketAddr) {
+    for _ in 0..1_000_000 {
+        if matches!(unread(server, client), None | Some(0)) {
+            return;
+        }
+        std::thread::yield_now(); // it takes microseconds, and there are thousands of such waits
+    }
+    panic!("the server does not read");
+}
+
 /// Bytes from `client` that `server` has not read yet, as the kernel counts them; nothing if the connection is gone.
 pub(crate) fn unread(server: SocketAddr, client: SocketAddr) -> Option<u64> {
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
