@@ -10,6 +10,7 @@
 mod answers;
 mod chunked;
 mod connection;
+mod differential;
 mod early;
 mod expect;
 mod fields;
@@ -20,6 +21,7 @@ mod http2;
 #[path = "../live/mod.rs"]
 mod live;
 mod pipelining;
+mod property;
 mod request_line;
 mod table;
 mod targets;

@@ -84,7 +84,8 @@ pub(crate) fn listen(stream: &mut TcpStream, heads: &[bool]) -> Result<Heard, St
     Ok(Heard { answers, reset })
 }
 
-fn read_all(stream: &mut TcpStream) -> Result<(Vec<u8>, bool), String> {
+/// Reads to the end; whether that was a reset.
+pub(crate) fn read_all(stream: &mut TcpStream) -> Result<(Vec<u8>, bool), String> {
     let (mut bytes, mut room) = (Vec::new(), [0; 16 << 10]);
     loop {
         match stream.read(&mut room) {
