@@ -16,7 +16,7 @@ struct Tool {
     reason: &'static str,
 }
 
-const TOOLS: [Tool; 7] = [
+const TOOLS: [Tool; 13] = [
     Tool {
         program: "cc",
         package: "gcc libc6-dev",
@@ -28,12 +28,22 @@ const TOOLS: [Tool; 7] = [
         reason: "tests look at the lab's report, at WebSockets and at events in a browser",
     },
     Tool { program: "curl", package: "curl", reason: "tests download, resume and upload with it" },
+    Tool { program: "wrk", package: "wrk", reason: "tests read every answer with it, pipelined ones too" },
+    Tool { program: "h2load", package: "nghttp2-client", reason: "the same, on HTTP/1 and HTTP/2" },
+    Tool { program: "go", package: "golang-go", reason: "tests talk to us with Go's own client" },
+    Tool { program: "/usr/sbin/nginx", package: "nginx-light", reason: "tests put it in front of us" },
+    Tool { program: "/usr/sbin/haproxy", package: "haproxy", reason: "tests put it in front of us" },
     Tool { program: "node", package: "nodejs", reason: "tests open WebSockets from Node" },
     Tool { program: "/usr/share/nodejs/ws", package: "node-ws", reason: "the WebSocket client for Node" },
     Tool {
         program: "/usr/lib/python3/dist-packages/websockets",
         package: "python3-websockets",
         reason: "tests open WebSockets from Python",
+    },
+    Tool {
+        program: "/usr/lib/python3/dist-packages/httpx",
+        package: "python3-httpx",
+        reason: "tests talk to us with it",
     },
     Tool {
         program: "/usr/lib/python3/dist-packages/pip",

@@ -1,4 +1,5 @@
-//! Against clients that we did not write: curl, Python's websockets, Node's ws, and Autobahn's cases.
+//! Against clients that we did not write: curl, wrk, h2load, Go's and Python's own, httpx, nginx and HAProxy as proxies,
+//! Python's websockets, Node's ws, and Autobahn's cases.
 //!
 //! `cargo xtask setup` installs them. One that is missing fails its tests and says so: a test that skips itself proves
 //! nothing.
@@ -6,8 +7,11 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod curl;
+mod languages;
 #[path = "../live/mod.rs"]
 mod live;
+mod loads;
+mod proxies;
 #[cfg(feature = "websocket")]
 mod websocket;
 

@@ -10,12 +10,15 @@
 mod answers;
 mod chunked;
 mod connection;
+mod corpus;
 mod differential;
 mod early;
 mod expect;
 mod fields;
 mod floods;
 mod framing;
+#[cfg(feature = "multipart")]
+mod fuzzed;
 mod hosts;
 mod http2;
 #[path = "../live/mod.rs"]
