@@ -13,6 +13,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 
 use crate::error::{Error, Result};
+use crate::server::Incoming;
 
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
 type AnyBody = Pin<Box<dyn http_body::Body<Data = Bytes, Error = AnyError> + Send>>;
@@ -27,7 +28,28 @@ pub struct Body {
 
 enum Source {
     Whole(Bytes),
+    /// What the connection reads while it is asked for.
+    Incoming(Incoming),
     Stream(AnyBody),
+}
+
+impl Source {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, AnyError>>> {
+        match self {
+            Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Self::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Self::Incoming(body) => Pin::new(body).poll_frame(cx),
+            Self::Stream(body) => body.as_mut().poll_frame(cx),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Self::Incoming(body) => body.size_hint(),
+            Self::Stream(body) => body.size_hint(),
+        }
+    }
 }
 
 impl Body {
@@ -50,6 +72,10 @@ impl Body {
             return Self::whole(Bytes::new());
         }
         Self { source: Source::Stream(Box::pin(body.map_err(Into::into))), limit: usize::MAX, seen: 0 }
+    }
+
+    pub(crate) fn incoming(incoming: Incoming) -> Self {
+        Self { source: Source::Incoming(incoming), limit: usize::MAX, seen: 0 }
     }
 
     /// The same body, of which at most `limit` bytes may come.
@@ -76,20 +102,14 @@ impl Body {
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
         loop {
-            let chunk = match &mut self.source {
-                Source::Whole(bytes) if bytes.is_empty() => return Poll::Ready(None),
-                Source::Whole(bytes) => std::mem::take(bytes),
-                Source::Stream(body) if exceeds(&body.size_hint(), self.limit - self.seen) => {
-                    return Poll::Ready(Some(Err(Error::too_large(self.limit))));
-                }
-                Source::Stream(body) => {
-                    match ready!(body.as_mut().poll_frame(cx)).map(|frame| frame.map(Frame::into_data)) {
-                        None => return Poll::Ready(None),
-                        Some(Ok(Ok(chunk))) => chunk,
-                        Some(Ok(Err(_trailers))) => continue,
-                        Some(Err(error)) => return Poll::Ready(Some(Err(broken_off(error)))),
-                    }
-                }
+            if exceeds(&self.source.size_hint(), self.limit - self.seen) {
+                return Poll::Ready(Some(Err(Error::too_large(self.limit))));
+            }
+            let chunk = match ready!(self.source.poll_frame(cx)).map(|frame| frame.map(Frame::into_data)) {
+                None => return Poll::Ready(None),
+                Some(Ok(Ok(chunk))) => chunk,
+                Some(Ok(Err(_trailers))) => continue,
+                Some(Err(error)) => return Poll::Ready(Some(Err(broken_off(error)))),
             };
             if chunk.len() > self.limit - self.seen {
                 return Poll::Ready(Some(Err(Error::too_large(self.limit))));
@@ -145,10 +165,7 @@ impl http_body::Body for Body {
         matches!(&self.source, Source::Whole(bytes) if bytes.is_empty())
     }
     fn size_hint(&self) -> SizeHint {
-        match &self.source {
-            Source::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Source::Stream(body) => body.size_hint(),
-        }
+        self.source.size_hint()
     }
 }
 

@@ -68,7 +68,7 @@ impl Service {
     /// # Cancel safety
     /// Dropping the future drops the handler wherever it is; the request counts as aborted then.
     pub async fn handle(&self, request: http::Request<Body>) -> Response {
-        let (response, mut flight) = self.run(request, Arrival { peer: None, at: clock::now() }).await;
+        let (response, mut flight) = self.answer(request, Arrival { peer: None, at: clock::now() }).await;
         flight.end(End::Answered); // nobody tells us how far a body got that is not on a connection
         if response.bytes().is_some() { response } else { response.hold(flight) }
     }
@@ -79,11 +79,12 @@ impl Service {
         request: http::Request<Body>,
         arrival: Arrival,
     ) -> http::Response<Tracked> {
-        let (response, flight) = self.run(request, arrival).await;
+        let (response, flight) = self.answer(request, arrival).await;
         Tracked::new(response, flight)
     }
 
-    async fn run(&self, request: http::Request<Body>, arrival: Arrival) -> (Response, Flight) {
+    /// As [`Service::handle`], for the engine that sends the answer and knows when the request ends.
+    pub(crate) async fn answer(&self, request: http::Request<Body>, arrival: Arrival) -> (Response, Flight) {
         let swapped = self.slot.as_ref().map(|slot| slot.load());
         let inner = swapped.as_ref().unwrap_or(&self.inner);
         let mut flight = Flight::new(Context::new(request, arrival, Arc::clone(&inner.shared)));

@@ -38,13 +38,13 @@ const ABSENCES: [Absence; 11] = [
         reason: "time is an argument; only a crate's clock.rs reads the clock",
     },
     Absence {
-        holds: |source| in_crates(source) && source.path != "crates/seawall-http/src/server/conn.rs",
+        holds: |source| in_crates(source) && source.path != "crates/seawall-http/src/server/h2.rs",
         reach: Reach::Product,
         breaks: |line| {
             let hyper = has_word(&line.code, "hyper") || has_word(&line.code, "hyper_util");
             (hyper && has_word(&line.code, "server")).then_some("hyper's server")
         },
-        reason: "only seawall-http's server/conn.rs is the door to the HTTP engine",
+        reason: "only seawall-http's server/h2.rs names the engine of HTTP/2",
     },
     Absence {
         holds: |source| in_crates(source) && source.path != "crates/seawall-http/src/error/status.rs",

@@ -184,7 +184,7 @@ fn a_runtime_in_a_policy_is_found() {
 #[test]
 fn a_second_door_to_the_engine_is_found() {
     check_absence("crates/seawall-http/src/app.rs", "use hyper::server::conn::http1;", &["hyper's server"]);
-    check_absence("crates/seawall-http/src/server/conn.rs", "use hyper::server::conn::http1;", &[]);
+    check_absence("crates/seawall-http/src/server/h2.rs", "use hyper::server::conn::http1;", &[]);
 }
 #[test]
 fn a_refusal_with_a_status_of_its_own_is_found() {

@@ -22,6 +22,7 @@ use serde::Serialize;
 
 pub use build::BuildError;
 pub(crate) use status::allow_value;
+pub(crate) use status::of_fault as status_of_fault;
 
 /// A result whose error is [`Error`], unless said otherwise.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -10,6 +10,7 @@ use seawall_core::Class;
 use seawall_guard::Rejected;
 
 use super::Error;
+use crate::server::Fault;
 
 type Text = Cow<'static, str>;
 
@@ -165,6 +166,18 @@ pub(super) fn is_limit(status: StatusCode) -> bool {
             | StatusCode::URI_TOO_LONG
             | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
     )
+}
+
+/// What bytes are answered with that are no request.
+pub(crate) fn of_fault(fault: Fault) -> StatusCode {
+    match fault {
+        Fault::Malformed(_) => StatusCode::BAD_REQUEST,
+        Fault::TargetTooLong => StatusCode::URI_TOO_LONG,
+        Fault::Expectation => StatusCode::EXPECTATION_FAILED,
+        Fault::FieldsTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        Fault::Coding => StatusCode::NOT_IMPLEMENTED,
+        Fault::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+    }
 }
 
 /// When to come back where nothing better is known.

@@ -22,6 +22,16 @@ pub struct ServerConfig {
     pub head_timeout: Duration,
     /// How long a connection may stay open between requests. More than zero. Default 60 s.
     pub idle_timeout: Duration,
+    /// How long a client may take for the next piece of a body that a handler reads; a 408 then, if the handler passes
+    /// on what it gets. More than zero. Default 30 s.
+    pub body_gap_timeout: Duration,
+    /// How long a client may leave an answer unread before its connection is cut. More than zero. Default 30 s.
+    pub write_stall_timeout: Duration,
+    /// Whether a client that has closed its sending side still gets its answer. The other end of a connection looks the
+    /// same when it is closed and when it is half closed: by default it counts as gone, and the handler that it
+    /// waits for is dropped. Requests that came before and are answered without a wait are always answered. Default
+    /// false.
+    pub half_close: bool,
     /// Bytes of a request's head; more is a 431. 8 KiB to 1 MiB. Default 32 KiB.
     pub max_head_bytes: usize,
     /// Header fields of a request; more is a 431. 1 to 1000. Default 100.
@@ -42,6 +52,9 @@ impl Default for ServerConfig {
             backlog: 4096,
             head_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
+            body_gap_timeout: Duration::from_secs(30),
+            write_stall_timeout: Duration::from_secs(30),
+            half_close: false,
             max_head_bytes: 32 << 10,
             max_headers: 100,
             body_limit: 2 << 20,
@@ -60,6 +73,9 @@ impl ServerConfig {
             backlog,
             head_timeout,
             idle_timeout,
+            body_gap_timeout,
+            write_stall_timeout,
+            half_close: _,
             max_head_bytes,
             max_headers,
             body_limit: _,
@@ -72,8 +88,12 @@ impl ServerConfig {
         within("server.max_head_bytes", *max_head_bytes, 8 << 10, 1 << 20)?;
         within("server.max_headers", *max_headers, 1, 1000)?;
         within("server.max_blocking_threads", *max_blocking_threads, 1, 512)?;
-        for (field, timeout) in [("server.head_timeout", head_timeout), ("server.idle_timeout", idle_timeout)]
-        {
+        for (field, timeout) in [
+            ("server.head_timeout", head_timeout),
+            ("server.idle_timeout", idle_timeout),
+            ("server.body_gap_timeout", body_gap_timeout),
+            ("server.write_stall_timeout", write_stall_timeout),
+        ] {
             if timeout.is_zero() {
                 return Err(ConfigError::new(field, "0s", "more than zero"));
             }

@@ -1,15 +1,19 @@
 //! The server: one listening socket, one current-thread runtime per core, and a drain at the end.
 //!
-//! Read on in `listener.rs` (accept, hand over), `conn.rs` (the only door to hyper), `shutdown.rs` (who says stop).
+//! Read on in `listener.rs` (accept, hand over), `conn.rs` (the door to the engines: `h1/` is ours, `h2.rs` hyper's),
+//! `shutdown.rs` (who says stop).
 
 mod config;
 mod conn;
-mod io;
+mod h1;
+mod h2;
+mod linger;
 mod listener;
 mod shutdown;
 mod stream;
 #[cfg(feature = "websocket")]
 mod takeover;
+mod watch;
 mod worker;
 
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
@@ -23,6 +27,7 @@ use crate::error::{Error, Result};
 use crate::service::Service;
 
 pub use config::ServerConfig;
+pub(crate) use h1::{Fault, Incoming};
 use listener::Listener;
 pub use shutdown::ShutdownHandle;
 use shutdown::{OnDrain, Shutdown};
@@ -96,12 +101,14 @@ impl Server {
         tracing::info!(addr = %self.addr, workers, max_connections = self.config.max_connections, "listening");
         let mut threads = Vec::with_capacity(workers);
         for (number, inbox) in inboxes.into_iter().enumerate() {
+            let service = self.service.replicate();
             let worker = Worker {
                 number,
+                home: peers.home(number, &service, &self.shutdown, &self.config),
                 peers: peers.clone(),
                 inbox,
                 listener: listener.try_clone()?,
-                service: self.service.replicate(),
+                service,
                 config: self.config.clone(),
                 shutdown: self.shutdown.clone(),
             };
@@ -141,7 +148,8 @@ impl Server {
         let inbox = inboxes.into_iter().next().expect("one worker has one inbox");
         let listener = Listener::new(listener, &config, service.metrics())?;
         tracing::info!(%addr, "listening inside a given runtime: no order under overload is promised");
-        Ok((Worker { number: 0, peers, inbox, listener, service, config, shutdown }, on_drain))
+        let home = peers.home(0, &service, &shutdown, &config);
+        Ok((Worker { number: 0, peers, home, inbox, listener, service, config, shutdown }, on_drain))
     }
 }
 

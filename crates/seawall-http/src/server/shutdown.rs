@@ -1,6 +1,7 @@
 //! Who says stop, and who hears it: running, then draining, then cut.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::{fmt, future};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -18,11 +19,18 @@ pub(super) enum Phase {
 
 /// Both ends of the news.
 #[derive(Debug, Clone)]
-pub(super) struct Shutdown(Arc<watch::Sender<Phase>>);
+pub(super) struct Shutdown(Arc<News>);
+
+#[derive(Debug)]
+struct News {
+    phase: watch::Sender<Phase>,
+    /// What every request asks: cheaper than the channel.
+    draining: AtomicBool,
+}
 
 impl Default for Shutdown {
     fn default() -> Self {
-        Self(Arc::new(watch::Sender::new(Phase::Running)))
+        Self(Arc::new(News { phase: watch::Sender::new(Phase::Running), draining: AtomicBool::new(false) }))
     }
 }
 
@@ -44,11 +52,25 @@ impl Shutdown {
     }
 
     pub(super) fn advance(&self, phase: Phase) {
-        self.0.send_if_modified(|now| {
+        if phase >= Phase::Draining {
+            self.0.draining.store(true, Ordering::Release);
+        }
+        self.0.phase.send_if_modified(|now| {
             let later = phase > *now;
             *now = phase.max(*now);
             later
         });
+    }
+
+    /// Whether the drain has begun.
+    pub(super) fn is_draining(&self) -> bool {
+        self.0.draining.load(Ordering::Acquire)
+    }
+
+    /// Returns when the server drains.
+    pub(super) fn drain(&self) -> impl Future<Output = ()> + Send + use<> {
+        let shutdown = self.clone();
+        async move { shutdown.reached(Phase::Draining).await }
     }
 
     /// Returns once `phase` is reached.
@@ -56,7 +78,7 @@ impl Shutdown {
     /// # Cancel safety
     /// Safe: nothing is consumed.
     pub(super) async fn reached(&self, phase: Phase) {
-        let mut news = self.0.subscribe();
+        let mut news = self.0.phase.subscribe();
         // The sender lives in `self`, so this cannot fail while we wait.
         let _ = news.wait_for(|now| *now >= phase).await;
     }

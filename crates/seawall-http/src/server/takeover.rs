@@ -7,9 +7,8 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
-use tokio::io::AsyncWriteExt as _;
 
-use super::io;
+use super::linger::linger;
 use super::stream::Stream;
 
 /// A connection whose HTTP has ended.
@@ -40,9 +39,7 @@ impl Takeover {
     }
 }
 
-/// Ends a connection that was taken over; see [`io::Wire::linger`].
+/// Ends a connection that was taken over; see [`linger`].
 pub(crate) async fn say_goodbye(mut stream: Stream) {
-    // Whatever goes wrong now, the connection is over.
-    let _ = stream.shutdown().await;
-    io::discard(&mut stream).await;
+    linger(&mut stream).await;
 }

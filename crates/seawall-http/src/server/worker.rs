@@ -8,7 +8,8 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 
 use super::ServerConfig;
-use super::conn::{Connection, serve};
+use super::conn::serve;
+use super::h1::Home;
 use super::listener::{Accepted, HandedOver, Listener};
 use super::shutdown::{Phase, Shutdown};
 use crate::service::Service;
@@ -37,6 +38,18 @@ impl Peers {
     pub(super) fn new(workers: usize, registry: &Registry) -> (Self, Vec<mpsc::Receiver<HandedOver>>) {
         let (peers, inboxes) = (0..workers).map(|number| peer(number, registry)).unzip();
         (Self(Arc::new(Shared { peers, running: AtomicUsize::new(workers), ended: Notify::new() })), inboxes)
+    }
+
+    /// What the connections of a worker have in common.
+    pub(super) fn home(
+        &self,
+        number: usize,
+        service: &Service,
+        shutdown: &Shutdown,
+        config: &ServerConfig,
+    ) -> Arc<Home> {
+        let in_flight = self.0.peers[number].in_flight.clone();
+        Arc::new(Home::new(service.clone(), in_flight, shutdown.clone(), config))
     }
 
     /// The worker with the fewest connections and requests in flight; `own` among equals, because handing over costs
@@ -76,6 +89,7 @@ pub(super) struct Worker {
     pub(super) inbox: mpsc::Receiver<HandedOver>,
     pub(super) listener: Listener,
     pub(super) service: Service,
+    pub(super) home: Arc<Home>,
     pub(super) config: ServerConfig,
     pub(super) shutdown: Shutdown,
 }
@@ -135,13 +149,7 @@ impl Worker {
     }
 
     fn start(&self, open: &mut JoinSet<()>, accepted: Accepted) {
-        let connection = Connection {
-            service: self.service.clone(),
-            in_flight: self.peers.0.peers[self.number].in_flight.clone(),
-            shutdown: self.shutdown.clone(),
-            config: self.config.clone(),
-        };
-        open.spawn(serve(accepted, connection));
+        open.spawn(serve(accepted, Arc::clone(&self.home)));
     }
 
     /// Takes what the kernel and the other workers have for us, closes the door, and waits for the rest.

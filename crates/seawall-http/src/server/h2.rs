@@ -1,0 +1,267 @@
+//! HTTP/2, by hyper: the one file that names its server.
+//!
+//! Frames and flow control are hyper's; the limits on streams, resets, time and memory are ours. The requests of a
+//! connection run on its own task, so that whoever ends the connection ends them.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use hyper::body::{Frame, Incoming, SizeHint};
+use hyper::rt::Executor;
+use hyper::server::conn::http2::Builder;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::h1::Home;
+use super::stream::Stream;
+use super::watch::{Wait, Watch};
+use crate::body::Body;
+use crate::clock;
+use crate::context::Arrival;
+use crate::flight::Tracked;
+use crate::measure::Counted;
+use crate::respond::BodyFailed;
+
+/// Requests that a client may have under way on one connection.
+const STREAMS: u32 = 128;
+
+/// Streams that a client may reset before we have seen them, and those that its own faults end: what is beyond is taken
+/// for an attack, and the connection ends (CVE-2023-44487, CVE-2025-8671).
+const RESETS: usize = 32;
+
+/// What one stream and one connection may have buffered of bodies that nobody has read yet.
+const STREAM_WINDOW: u32 = 256 << 10;
+const CONNECTION_WINDOW: u32 = 1 << 20;
+
+/// What one stream may have buffered of its answer.
+const SEND_BUFFER: usize = 64 << 10;
+
+/// How often a client is asked whether it is still there, and how long it may take to say so.
+const PING_EVERY: Duration = Duration::from_secs(30);
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Requests that hyper has started and nobody has polled yet.
+#[derive(Clone, Default)]
+struct Started(Arc<Mutex<Vec<BoxFuture<'static, ()>>>>);
+
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Started {
+    fn execute(&self, future: F) {
+        self.0.lock().push(Box::pin(future));
+    }
+}
+
+/// The requests of one connection. They go with it.
+#[derive(Default)]
+struct Running {
+    requests: FuturesUnordered<BoxFuture<'static, ()>>,
+    started: Started,
+}
+
+impl Running {
+    /// Runs them as far as they go; ready if that may have given the connection something to do.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut progress = Poll::Pending;
+        loop {
+            self.requests.extend(std::mem::take(&mut *self.started.0.lock()));
+            match self.requests.poll_next_unpin(cx) {
+                Poll::Ready(Some(())) => progress = Poll::Ready(()),
+                Poll::Ready(None) | Poll::Pending if self.started.0.lock().is_empty() => return progress,
+                Poll::Ready(None) | Poll::Pending => {}
+            }
+        }
+    }
+}
+
+/// What is known of a connection's requests and its socket.
+#[derive(Default)]
+struct Facts {
+    /// Requests so far, and those that are under way.
+    started: AtomicU64,
+    open: AtomicU64,
+    /// Bytes that the socket took, and whether it takes no more for now.
+    written: AtomicU64,
+    blocked: AtomicBool,
+}
+
+impl Facts {
+    /// What the connection waits for, if that is anything that has a limit.
+    fn waits_for(&self) -> Option<(Wait, u64)> {
+        if self.blocked.load(Relaxed) {
+            return Some((Wait::Write, self.written.load(Relaxed)));
+        }
+        (self.open.load(Relaxed) == 0).then(|| (Wait::Idle, self.started.load(Relaxed)))
+    }
+}
+
+/// Serves a connection to its end. `ahead` was read already, to find out its protocol.
+pub(super) async fn serve(stream: Stream, ahead: BytesMut, peer: Option<SocketAddr>, home: &Arc<Home>) {
+    let (facts, mut running) = (Arc::new(Facts::default()), Running::default());
+    let io = TokioIo::new(Io { stream, ahead, facts: Arc::clone(&facts) });
+    let (home, mut watch) = (Arc::clone(home), Watch::new(home.limits));
+    let service = service_fn(|request| answer(Arc::clone(&home), request, peer, Open::new(&facts)));
+    let mut connection = pin!(builder(&running.started, &home).serve_connection(io, service));
+    let mut drain = pin!(home.shutdown.drain());
+    let mut draining = false;
+    let ended = poll_fn(|cx| {
+        if !draining && drain.as_mut().poll(cx).is_ready() {
+            draining = true;
+            connection.as_mut().graceful_shutdown();
+        }
+        loop {
+            if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+                return Poll::Ready(ended.map_err(io::Error::other));
+            }
+            if running.poll(cx).is_pending() {
+                break;
+            }
+        }
+        let Some((wait, number)) = facts.waits_for() else { return Poll::Pending };
+        watch
+            .poll(wait, number, None, cx)
+            .map(|late| Err(io::Error::other(format!("{late:?} took too long"))))
+    });
+    if let Err(error) = ended.await {
+        tracing::debug!(%error, ?peer, "connection ended");
+    }
+}
+
+fn builder(started: &Started, home: &Home) -> Builder<Started> {
+    let mut builder = Builder::new(started.clone());
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_pending_accept_reset_streams(RESETS)
+        .max_local_error_reset_streams(RESETS)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(SEND_BUFFER)
+        .max_header_list_size(u32::try_from(home.head_limits.bytes).unwrap_or(u32::MAX))
+        .keep_alive_interval(PING_EVERY)
+        .keep_alive_timeout(PING_TIMEOUT);
+    builder
+}
+
+/// One request under way on its connection.
+struct Open(Arc<Facts>);
+
+impl Open {
+    fn new(facts: &Arc<Facts>) -> Self {
+        facts.started.fetch_add(1, Relaxed);
+        facts.open.fetch_add(1, Relaxed);
+        Self(Arc::clone(facts))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Relaxed);
+    }
+}
+
+async fn answer(
+    home: Arc<Home>,
+    request: hyper::Request<Incoming>,
+    peer: Option<SocketAddr>,
+    open: Open,
+) -> Result<hyper::Response<Guarded>, Infallible> {
+    let guards = (Counted::start(&home.in_flight), open);
+    let arrival = Arrival { peer, at: clock::now() };
+    let mut response = home.service.respond(request.map(Body::from_http), arrival).await;
+    response.body_mut().wire().end_with(|| home.shutdown.drain());
+    Ok(response.map(|body| Guarded { body, _guards: guards }))
+}
+
+/// An answer's body, with what ends when it does: the request is counted, and its connection is not idle.
+struct Guarded {
+    body: Tracked,
+    _guards: (Counted, Open),
+}
+
+impl hyper::body::Body for Guarded {
+    type Data = Bytes;
+    type Error = BodyFailed;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyFailed>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// The socket as hyper sees it, with what was read ahead.
+struct Io {
+    stream: Stream,
+    ahead: BytesMut,
+    facts: Arc<Facts>,
+}
+
+impl Io {
+    /// Remembers whether the socket took something.
+    fn note(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        self.facts.blocked.store(written.is_pending(), Relaxed);
+        if let Poll::Ready(Ok(bytes)) = &written {
+            self.facts.written.fetch_add(*bytes as u64, Relaxed);
+        }
+        written
+    }
+}
+
+impl AsyncRead for Io {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.ahead.is_empty() {
+            return Pin::new(&mut self.stream).poll_read(cx, buf);
+        }
+        let length = self.ahead.len().min(buf.remaining());
+        buf.put_slice(&self.ahead[..length]);
+        self.ahead.advance(length);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Io {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.note(written)
+    }
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, pieces);
+        self.note(written)
+    }
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
