@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use seawall_http::{App, Body, Context};
+use seawall_http::{App, Body, Context, ServerConfig};
 use tokio::sync::Notify;
 
 use crate::live::{Live, wait_until};
@@ -121,14 +121,13 @@ fn app(go: &Arc<Notify>) -> App {
         })
 }
 
-fn start() -> (Live, Arc<Notify>) {
-    let go = Arc::new(Notify::new());
-    (Live::start(app(&go)), go)
+fn start() -> Live {
+    Live::start(app(&Arc::new(Notify::new())))
 }
 
 #[test]
 fn http_1_0_gets_no_chunks() {
-    let (server, _) = start();
+    let server = start();
     for fields in ["", "connection: keep-alive\r\n"] {
         let request = format!("GET /stream HTTP/1.0\r\n{fields}\r\n");
         let heard = exchange(&server, request.as_bytes()).unwrap();
@@ -141,7 +140,7 @@ fn http_1_0_gets_no_chunks() {
 
 #[test]
 fn http_1_0_keeps_a_connection_for_an_answer_of_known_length() {
-    let (server, _) = start();
+    let server = start();
     let mut client = Client::new(&server);
     for _ in 0..3 {
         client.send("GET / HTTP/1.0\r\nconnection: keep-alive\r\n\r\n");
@@ -169,7 +168,7 @@ fn an_answer_that_closes_ends_the_connection_whoever_asked() {
 
 #[test]
 fn a_client_that_has_ended_its_half_is_answered() {
-    let (server, _) = start();
+    let server = start();
     for request in [
         "GET / HTTP/1.1\r\nhost: a\r\n\r\n",
         "GET /stream HTTP/1.1\r\nhost: a\r\n\r\n",
@@ -187,16 +186,19 @@ fn a_client_that_has_ended_its_half_is_answered() {
 
 #[test]
 fn a_batch_behind_which_the_client_ended_its_half_is_answered() {
-    let (server, _) = start();
+    let server = start();
     let mut client = Client::new(&server);
     client.send(&"GET / HTTP/1.1\r\nhost: a\r\n\r\n".repeat(20));
     client.end_writing();
     assert_eq!(client.rest().texts(), ["hello"; 20]);
 }
 
+/// Where the server is told that its clients do so: else it takes such a client for one that has gone.
 #[test]
 fn a_handler_goes_on_although_the_client_has_ended_its_half() {
-    let (server, go) = start();
+    let go = Arc::new(Notify::new());
+    let config = ServerConfig { workers: Some(1), half_close: true, ..ServerConfig::default() };
+    let server = Live::with(app(&go), config);
     let mut client = Client::new(&server);
     client.send("GET /slow HTTP/1.1\r\nhost: a\r\n\r\n");
     client.end_writing();
@@ -243,7 +245,7 @@ fn a_client_that_ends_amid_a_request_gets_no_200() {
 /// Between requests a client may go without a word, and gets none.
 #[test]
 fn a_client_that_ends_between_requests_gets_nothing_more() {
-    let (server, _) = start();
+    let server = start();
     let mut client = Client::new(&server);
     client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
     assert_eq!(client.status(), Some(200));

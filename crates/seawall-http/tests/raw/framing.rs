@@ -70,11 +70,7 @@ fn a_length_that_no_machine_can_count_is_refused() {
 
 #[test]
 fn a_length_over_the_limit_is_413() {
-    refused(
-        &[413],
-        ["2097153", "4294967299", "00000000004294967299"]
-            .map(|n| post(&format!("content-length: {n}"), "abc")),
-    );
+    refused(&[413], ["2097153", "4294967299"].map(|n| post(&format!("content-length: {n}"), "abc")));
 }
 
 #[test]

@@ -26,6 +26,7 @@ mod live;
 mod pipelining;
 mod property;
 mod request_line;
+mod slow;
 mod table;
 mod targets;
 mod torn;

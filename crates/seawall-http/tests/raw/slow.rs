@@ -102,12 +102,17 @@ fn a_head_that_drips_is_cut() {
         ("GET /", "x"),
         ("", "G"),
         ("", "\r\n"),
-        ("PRI * HTTP/2.0\r\n\r\nSM\r", ""),
         ("GET / HTTP/1.1\r\nhost: a\r\n\r\nGET / HTTP/1.1\r\nhost: a\r\nx: ", "y"),
     ] {
         let mut statuses = drip(&server, begin, byte);
         statuses.retain(|status| *status != 200); // of the request before
         assert!(matches!(statuses[..], [] | [400 | 408]), "{begin:?}: {statuses:?}");
+    }
+    for half in ["PRI * HTTP/2.0\r\n\r\nSM\r", "GET", "GET / HTTP/1.1\r\nhost: a\r\n\r", "\r", ""] {
+        let mut client = Client::new(&server);
+        client.send(half);
+        let statuses = client.rest().statuses();
+        assert!(matches!(statuses[..], [] | [400 | 408]), "{half:?}: {statuses:?}");
     }
 }
 
@@ -135,7 +140,15 @@ fn a_body_that_stops_is_cut() {
 /// Bytes that come, however slowly, are no gap.
 #[test]
 fn a_body_that_goes_on_is_waited_for() {
-    let server = Live::with(app().0, ServerConfig { body_gap_timeout: Duration::from_secs(5), head_timeout: SHORT, idle_timeout: SHORT, ..patient() });
+    let server = Live::with(
+        app().0,
+        ServerConfig {
+            body_gap_timeout: Duration::from_secs(5),
+            head_timeout: SHORT,
+            idle_timeout: SHORT,
+            ..patient()
+        },
+    );
     let mut client = Client::new(&server);
     client.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\n");
     for _ in 0..10 {
@@ -180,7 +193,10 @@ fn a_batch_whose_answers_nobody_reads_is_cut() {
 #[test]
 fn a_slow_reader_is_served() {
     let (app, _) = app();
-    let server = Live::with(app, ServerConfig { write_stall_timeout: Duration::from_secs(5), idle_timeout: SHORT, ..patient() });
+    let server = Live::with(
+        app,
+        ServerConfig { write_stall_timeout: Duration::from_secs(5), idle_timeout: SHORT, ..patient() },
+    );
     let mut stream = server.connect();
     send(&mut stream, b"GET /sized HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
     let head = read_until(&mut stream, "\r\n\r\n");

@@ -26,16 +26,19 @@ impl Echo {
         Self::with(ServerConfig { workers: Some(1), head_timeout, ..ServerConfig::default() })
     }
     pub(crate) fn with(config: ServerConfig) -> Self {
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let log = Arc::clone(&seen);
-        // Before routing, so that it gets every method and every target.
-        let app = App::new().pre(move |c: Context, _: Next| echo(c, Arc::clone(&log)));
-        Self { live: Live::with(app, config), seen }
+        let seen = Arc::default();
+        Self { live: Live::with(echo_app(&seen), config), seen }
     }
     /// What was read since the last call.
     pub(crate) fn take_seen(&self) -> Vec<String> {
         std::mem::take(&mut *self.seen.lock().unwrap())
     }
+}
+
+/// An app that says how it read a request. It does so before routing, so that it gets every method and every target.
+pub(crate) fn echo_app(seen: &Arc<Mutex<Vec<String>>>) -> App {
+    let seen = Arc::clone(seen);
+    App::new().pre(move |c: Context, _: Next| echo(c, Arc::clone(&seen)))
 }
 
 async fn echo(c: Context, log: Arc<Mutex<Vec<String>>>) -> Result<Response> {

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use seawall_http::{App, Context, Next, ServerConfig};
 
 use crate::live::{LIMIT, Live};
-use crate::wire::{parse, read_all, shown};
+use crate::wire::{leave_at_once, parse, read_all, shown};
 use bare::Bare;
 
 /// A request that was read to its end.
@@ -142,6 +142,7 @@ fn exchange(
     let heads = bytes.split(|byte| *byte == b'\n').filter(|line| line.windows(5).any(|at| at == b"HTTP/"));
     let heads: Vec<_> = heads.map(|line| line.windows(5).any(|at| at == b"HEAD ")).collect();
     let (answers, _) = read_all(&mut stream)?;
+    leave_at_once(&stream);
     // Which answers have no body, mutated bytes do not always tell.
     let statuses = parse(&answers, &heads).map_or_else(|_| Vec::new(), |(answers, _)| answers);
     let statuses = statuses.into_iter().map(|answer| answer.status);
