@@ -16,7 +16,7 @@ struct Tool {
     reason: &'static str,
 }
 
-const TOOLS: [Tool; 13] = [
+const TOOLS: [Tool; 16] = [
     Tool {
         program: "cc",
         package: "gcc libc6-dev",
@@ -31,8 +31,15 @@ const TOOLS: [Tool; 13] = [
     Tool { program: "wrk", package: "wrk", reason: "tests read every answer with it, pipelined ones too" },
     Tool { program: "h2load", package: "nghttp2-client", reason: "the same, on HTTP/1 and HTTP/2" },
     Tool { program: "go", package: "golang-go", reason: "tests talk to us with Go's own client" },
-    Tool { program: "/usr/sbin/nginx", package: "nginx-light", reason: "tests put it in front of us" },
-    Tool { program: "/usr/sbin/haproxy", package: "haproxy", reason: "tests put it in front of us" },
+    Tool { program: "openssl", package: "openssl", reason: "tests shake hands with it" },
+    Tool { program: "/usr/sbin/nginx", package: "nginx-light", reason: "tests put it in front" },
+    Tool {
+        program: "/usr/lib/nginx/modules/ngx_stream_module.so",
+        package: "libnginx-mod-stream",
+        reason: "nginx speaks the PROXY protocol with it",
+    },
+    Tool { program: "/usr/sbin/haproxy", package: "haproxy", reason: "tests put it in front" },
+    Tool { program: "pebble", package: "pebble", reason: "tests get certificates from it, by ACME" },
     Tool { program: "node", package: "nodejs", reason: "tests open WebSockets from Node" },
     Tool { program: "/usr/share/nodejs/ws", package: "node-ws", reason: "the WebSocket client for Node" },
     Tool {

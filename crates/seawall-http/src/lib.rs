@@ -22,6 +22,7 @@ mod measure;
 pub mod middleware;
 #[cfg(feature = "openapi")]
 pub mod openapi;
+mod peer;
 mod proxies;
 mod respond;
 mod router;
@@ -62,7 +63,13 @@ pub use respond::{
     BodyWriter, Event, File, Html, IntoError, IntoResponse, NotSent, Pretty, Redirect, Renderer, Response,
     Sse, SseSender, TemplateData,
 };
-pub use server::{Server, ServerConfig, ShutdownHandle};
+#[cfg(feature = "tls")]
+pub use server::{
+    ClientAuth, ClientCertificate, Identity, Pem, Tls, TlsConfig, TlsError, TlsInfo, TlsVersion,
+};
+pub use server::{
+    Listen, ListenAddr, Listeners, ProxyProtocol, ProxyProtocolConfig, Server, ServerConfig, ShutdownHandle,
+};
 pub use service::Service;
 pub use swap::Swap;
 pub use trace::TraceContext;

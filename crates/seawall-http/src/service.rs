@@ -23,6 +23,7 @@ use crate::error::{Error, Result};
 use crate::flight::{Flight, Tracked};
 use crate::measure::End;
 use crate::middleware::{Next, send_id};
+use crate::peer::Peer;
 use crate::respond::Response;
 use crate::swap::{Slot, Swap};
 
@@ -68,7 +69,8 @@ impl Service {
     /// # Cancel safety
     /// Dropping the future drops the handler wherever it is; the request counts as aborted then.
     pub async fn handle(&self, request: http::Request<Body>) -> Response {
-        let (response, mut flight) = self.answer(request, Arrival { peer: None, at: clock::now() }).await;
+        let arrival = Arrival { peer: Peer::default(), at: clock::now() };
+        let (response, mut flight) = self.answer(request, arrival).await;
         flight.end(End::Answered); // nobody tells us how far a body got that is not on a connection
         if response.bytes().is_some() { response } else { response.hold(flight) }
     }

@@ -31,7 +31,7 @@ use crate::error::{Error, Result};
 use crate::handler::Handler;
 use crate::middleware::{Middleware, Step};
 use crate::respond::{Renderer, Response, Templates};
-use crate::server::{Server, ServerConfig};
+use crate::server::{Listeners, Server, ServerConfig};
 use crate::service::Service;
 use crate::swap::Swap;
 
@@ -284,40 +284,44 @@ impl App {
         build::build(self).map(|(service, _)| service)
     }
 
-    /// Builds the app and binds the address; nothing is accepted before [`Server::run`]. Port 0 takes a free one.
+    /// Builds the app and listens; nothing is accepted before [`Server::run`]. See [`App::run`] for what may be given.
     ///
     /// # Errors
-    /// As [`App::build`], and if the address cannot be bound.
-    pub fn bind(self, addr: &str) -> Result<Server> {
+    /// As [`App::build`], and if an address cannot be bound.
+    pub fn bind(self, listeners: impl Into<Listeners>) -> Result<Server> {
         let (service, config) = build::build(self)?;
-        Server::bind(service, config, addr)
+        Server::bind(service, config, listeners.into())
     }
-    /// Serves on `addr` until SIGTERM or SIGINT: one runtime per core, then a drain. Where a person is looking, that is
-    /// where standard error is a terminal, it first shows the routes there; see [`App::show_routes`].
+    /// Serves until SIGTERM or SIGINT: one runtime per core, then a drain. Where a person is looking, that is where
+    /// standard error is a terminal, it first shows the routes there; see [`App::show_routes`].
+    ///
+    /// It listens on an address (`"0.0.0.0:8080"`; port 0 takes a free one), on a socket of std or tokio that listens
+    /// already, or on one or more [`Listen`](crate::Listen)s, which have options: TLS, unix sockets, sockets of
+    /// systemd, the PROXY protocol.
     ///
     /// # Errors
     /// As [`App::bind`], and if a worker fails.
-    pub fn run(self, addr: &str) -> Result<()> {
+    pub fn run(self, listeners: impl Into<Listeners>) -> Result<()> {
         let wanted = self.show_routes.unwrap_or_else(|| std::io::stderr().is_terminal());
         let table = wanted.then(|| self.routes().to_string());
-        let server = self.bind(addr)?;
+        let server = self.bind(listeners)?;
         if let Some(table) = table {
             // Whoever closed standard error does not want to read it.
-            let _ = writeln!(std::io::stderr(), "{table}listening on http://{}", server.local_addr());
+            let _ = write!(std::io::stderr(), "{table}{}", server.banner());
         }
         server.run()
     }
     /// Serves inside the tokio runtime that polls the future, until the future is dropped (which cuts all
-    /// connections) or SIGTERM or SIGINT comes (which drains).
+    /// connections) or SIGTERM or SIGINT comes (which drains). It listens where [`App::run`] would.
     ///
     /// One accept loop, connections as tasks of that runtime. What `run` promises about order under overload needs
     /// a runtime of its own per core, so it does not hold here.
     ///
     /// # Errors
-    /// As [`App::build`], and if the listener fails.
-    pub async fn serve(self, listener: tokio::net::TcpListener) -> Result<()> {
+    /// As [`App::build`], and if a listener fails.
+    pub async fn serve(self, listeners: impl Into<Listeners>) -> Result<()> {
         let (service, config) = build::build(self)?;
-        Server::adopt(service, config, listener.into_std()?)?.serve().await
+        Server::adopt(service, config, listeners.into())?.serve().await
     }
 
     /// As [`App::serve`], but no signal is taken: the server drains when `stop` returns. For a listener beside another
@@ -327,11 +331,11 @@ impl App {
     /// As [`App::serve`].
     pub async fn serve_until(
         self,
-        listener: tokio::net::TcpListener,
+        listeners: impl Into<Listeners>,
         stop: impl Future<Output = ()>,
     ) -> Result<()> {
         let (service, config) = build::build(self)?;
-        Server::adopt(service, config, listener.into_std()?)?.serve_until(stop).await
+        Server::adopt(service, config, listeners.into())?.serve_until(stop).await
     }
 
     fn provides(&self, id: TypeId) -> bool {

@@ -23,8 +23,16 @@ impl Context {
     pub fn scheme(&self) -> &'static str {
         match self.behind_proxies().and_then(|client| client.https) {
             Some(true) => "https",
-            Some(false) | None => "http", // there is no TLS in this server yet
+            Some(false) => "http",
+            None => self.0.arrival.peer.scheme(),
         }
+    }
+
+    /// What the TLS handshake of this connection agreed on; `None` on a connection without TLS, also where a proxy in
+    /// front has it.
+    #[cfg(feature = "tls")]
+    pub fn tls(&self) -> Option<&crate::TlsInfo> {
+        self.0.arrival.peer.tls.as_deref()
     }
 
     /// The host that the client asked for, with its port if it named one: what a trusted proxy says, else the
@@ -47,7 +55,7 @@ impl Context {
     /// What the proxies say, read once; `None` if nobody is believed.
     fn behind_proxies(&self) -> Option<&Client> {
         let proxies = self.shared().settings().proxies.as_ref()?;
-        let peer = self.peer()?.ip();
+        let peer = self.0.arrival.peer.address;
         Some(self.0.client.get_or_init(|| Box::new(proxies.client(peer, self.headers()))))
     }
 }

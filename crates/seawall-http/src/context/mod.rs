@@ -28,6 +28,7 @@ use crate::app::{Chain, Shared};
 use crate::body::Body;
 use crate::error::Result;
 use crate::middleware::Lines;
+use crate::peer::Peer;
 use crate::proxies::Client;
 use crate::router::Params;
 use crate::trace::TraceContext;
@@ -43,9 +44,9 @@ pub(crate) use settings::Settings;
 pub struct Context(Arc<Exchange>);
 
 /// What the server knows of a request beside the request itself.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Arrival {
-    pub(crate) peer: Option<SocketAddr>,
+    pub(crate) peer: Peer,
     pub(crate) at: Instant,
 }
 
@@ -145,9 +146,10 @@ impl Context {
     pub fn header(&self, name: impl header::AsHeaderName) -> Option<&str> {
         self.headers().get(name)?.to_str().ok()
     }
-    /// The other end of the connection; `None` in a [`TestClient`](crate::testing::TestClient).
+    /// The other end of the connection; behind a proxy that speaks the PROXY protocol, the one that it announced.
+    /// `None` where it has no address: on a unix socket, and in a [`TestClient`](crate::testing::TestClient).
     pub fn peer(&self) -> Option<SocketAddr> {
-        self.0.arrival.peer
+        self.0.arrival.peer.addr()
     }
     /// When the request's head was read.
     pub fn received_at(&self) -> Instant {

@@ -19,12 +19,16 @@ use serde::Deserialize;
 use fields::{Element, address, from_the_right};
 use network::Network;
 
+use crate::peer::Address;
+
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// No honest request has passed more proxies; the rest of a longer list is not looked at.
 const MAX_HOPS: usize = 32;
+/// The name of whoever comes through a unix socket.
+const UNIX: &str = "unix";
 /// More networks than any provider publishes.
 const MAX_NETWORKS: usize = 1024;
 /// The longest host that is taken over: a name of DNS and a port.
@@ -35,7 +39,8 @@ const MAX_HOST: usize = 253 + 6;
 #[serde(default, deny_unknown_fields)]
 pub struct ProxyConfig {
     /// Networks of the proxies in front of this service: `10.0.0.0/8`, `2001:db8::/32`, a single address, `loopback`,
-    /// or `private` (RFC 1918 and RFC 4193). At most 1024. Default: none.
+    /// `private` (RFC 1918 and RFC 4193), or `unix`, which is whoever may open our unix sockets. At most 1024.
+    /// Default: none.
     pub trusted: Vec<String>,
     /// Where they write the client's address. Default: `X-Forwarded-For`.
     pub client: ClientHeader,
@@ -66,6 +71,7 @@ pub struct TrustedProxies(Arc<Trusted>);
 #[derive(Debug)]
 struct Trusted {
     networks: Vec<Network>,
+    unix: bool,
     header: Header,
     proto: bool,
     host: bool,
@@ -99,6 +105,9 @@ impl TrustedProxies {
         }
         let mut networks = Vec::new();
         for (at, text) in trusted.iter().enumerate() {
+            if text == UNIX {
+                continue;
+            }
             let read = Network::parse(text);
             let wrong = |must_be| ConfigError::new(format!("proxies.trusted[{at}]"), text, must_be);
             networks.extend(read.map_err(wrong)?);
@@ -111,7 +120,8 @@ impl TrustedProxies {
             ),
         };
         let (proto, host) = (*forwarded_proto, *forwarded_host);
-        Ok(Self(Arc::new(Trusted { networks, header, proto, host })))
+        let unix = trusted.iter().any(|text| text == UNIX);
+        Ok(Self(Arc::new(Trusted { networks, unix, header, proto, host })))
     }
 
     /// Whether `address` belongs to a trusted proxy.
@@ -119,21 +129,34 @@ impl TrustedProxies {
         self.0.networks.iter().any(|network| network.contains(address))
     }
 
+    /// Whether whoever is at the other end of a connection is one.
+    pub(crate) fn trusts(&self, address: Address) -> bool {
+        match address {
+            Address::Ip(addr) => self.contains(addr.ip().to_canonical()),
+            Address::Unix => self.0.unix,
+            Address::Unknown => false,
+        }
+    }
+
     /// What is known of the client of a request that came from `peer`.
-    pub(crate) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> Client {
-        let peer = peer.to_canonical();
-        if !self.contains(peer) {
-            return Client { ip: Some(peer), ..Client::default() };
+    pub(crate) fn client(&self, peer: Address, headers: &HeaderMap) -> Client {
+        let trusted = self.trusts(peer);
+        let peer = match peer {
+            Address::Ip(addr) => Some(addr.ip().to_canonical()),
+            Address::Unix | Address::Unknown => None,
+        };
+        if !trusted {
+            return Client { ip: peer, ..Client::default() };
         }
         let mut client = match &self.0.header {
             Header::XForwardedFor => {
                 let hops = from_the_right(headers, &X_FORWARDED_FOR).map(address);
-                Client { ip: Some(self.walk(peer, hops)), ..Client::default() }
+                Client { ip: self.walk(peer, hops), ..Client::default() }
             }
             Header::Named(name) => {
                 let mut given = from_the_right(headers, name);
                 let only = given.next().filter(|_| given.next().is_none());
-                Client { ip: only.and_then(address).or(Some(peer)), ..Client::default() }
+                Client { ip: only.and_then(address).or(peer), ..Client::default() }
             }
             Header::Forwarded => return self.forwarded(peer, headers),
         };
@@ -147,12 +170,12 @@ impl TrustedProxies {
     }
 
     /// The address that the last trusted hop vouches for.
-    fn walk(&self, peer: IpAddr, hops: impl Iterator<Item = Option<IpAddr>>) -> IpAddr {
+    fn walk(&self, peer: Option<IpAddr>, hops: impl Iterator<Item = Option<IpAddr>>) -> Option<IpAddr> {
         let mut client = peer;
         for hop in hops.take(MAX_HOPS) {
             let Some(hop) = hop else { break };
-            client = hop;
-            if !self.contains(client) {
+            client = Some(hop);
+            if !self.contains(hop) {
                 break;
             }
         }
@@ -160,7 +183,7 @@ impl TrustedProxies {
     }
 
     /// The same over elements; scheme and host are those of the element that names the client.
-    fn forwarded(&self, peer: IpAddr, headers: &HeaderMap) -> Client {
+    fn forwarded(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Client {
         let mut named = Element::default();
         let elements = from_the_right(headers, &header::FORWARDED).map(Element::parse);
         let hops = elements.map(|element| {
@@ -171,7 +194,7 @@ impl TrustedProxies {
         });
         let ip = self.walk(peer, hops);
         Client {
-            ip: Some(ip),
+            ip,
             https: named.proto.as_deref().and_then(is_https),
             host: named.host.as_deref().and_then(host),
         }

@@ -1,5 +1,7 @@
 //! The walk over hops: a table of what honest proxies and forgers send, and a naive oracle.
 
+use std::net::SocketAddr;
+
 use http::HeaderValue;
 use proptest::prelude::*;
 
@@ -21,11 +23,16 @@ fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
     headers
 }
 
+/// A peer with this address.
+fn ip(address: &str) -> Address {
+    Address::Ip(SocketAddr::new(address.parse().unwrap(), 50_000))
+}
+
 /// The client, when the request comes from `peer` with these lines of `X-Forwarded-For`.
 #[track_caller]
 fn check(peer: &str, lines: &[&str], expected: &str) {
     let lines: Vec<_> = lines.iter().map(|line| ("x-forwarded-for", *line)).collect();
-    let client = proxies(|_| {}).client(peer.parse().unwrap(), &headers(&lines));
+    let client = proxies(|_| {}).client(ip(peer), &headers(&lines));
     assert_eq!(client.ip.unwrap().to_string(), expected, "{lines:?}");
     assert_eq!((client.https, client.host), (None, None));
 }
@@ -33,7 +40,7 @@ fn check(peer: &str, lines: &[&str], expected: &str) {
 fn check_forwarded(lines: &[&str], expected: (&str, Option<bool>, Option<&str>)) {
     let lines: Vec<_> = lines.iter().map(|line| ("forwarded", *line)).collect();
     let proxies = proxies(|config| config.client = ClientHeader::Forwarded);
-    let Client { ip, https, host } = proxies.client("10.0.0.1".parse().unwrap(), &headers(&lines));
+    let Client { ip, https, host } = proxies.client(ip("10.0.0.1"), &headers(&lines));
     assert_eq!((ip.unwrap().to_string().as_str(), https, host.as_deref()), expected, "{lines:?}");
 }
 
@@ -112,7 +119,7 @@ fn forged_elements_are_not_read() {
 #[track_caller]
 fn check_named(lines: &[(&'static str, &str)], expected: &str) {
     let proxies = proxies(|config| config.client = ClientHeader::Named("CF-Connecting-IP".to_owned()));
-    let client = proxies.client("10.0.0.1".parse().unwrap(), &headers(lines));
+    let client = proxies.client(ip("10.0.0.1"), &headers(lines));
     assert_eq!(client.ip.unwrap().to_string(), expected, "{lines:?}");
 }
 #[test]
@@ -127,7 +134,7 @@ fn scheme_and_host_are_believed_only_when_the_configuration_says_so() {
     let lines = [("x-forwarded-proto", "http, https"), ("x-forwarded-host", "evil.example, a.example:8443")];
     let of = |peer: &str, believe: bool| {
         let proxies = proxies(|config| (config.forwarded_proto, config.forwarded_host) = (believe, believe));
-        let client = proxies.client(peer.parse().unwrap(), &headers(&lines));
+        let client = proxies.client(ip(peer), &headers(&lines));
         (client.https, client.host.map(String::from))
     };
     assert_eq!(of("10.0.0.1", false), (None, None));
@@ -165,7 +172,7 @@ fn a_bad_configuration_is_named() {
 #[test]
 fn nobody_is_trusted_by_default() {
     let proxies = TrustedProxies::new(&ProxyConfig::default()).unwrap();
-    let client = proxies.client("127.0.0.1".parse().unwrap(), &headers(&[("x-forwarded-for", "1.2.3.4")]));
+    let client = proxies.client(ip("127.0.0.1"), &headers(&[("x-forwarded-for", "1.2.3.4")]));
     assert_eq!(client.ip, Some("127.0.0.1".parse().unwrap()));
 }
 #[test]
@@ -206,6 +213,16 @@ fn item() -> impl Strategy<Value = String> {
     ]
 }
 
+#[test]
+fn whoever_may_open_a_unix_socket_is_trusted_by_name() {
+    let sent = headers(&[("x-forwarded-for", "9.9.9.9, 10.0.0.7")]);
+    let trusting = proxies(|config| config.trusted.push("unix".to_owned()));
+    assert_eq!(trusting.client(Address::Unix, &sent).ip, Some("9.9.9.9".parse().unwrap()));
+    assert_eq!(trusting.client(Address::Unix, &headers(&[])), Client::default());
+    assert_eq!(proxies(|_| {}).client(Address::Unix, &sent), Client::default(), "nobody said so");
+    assert_eq!(trusting.client(Address::Unknown, &sent), Client::default());
+}
+
 proptest! {
     #[test]
     fn the_walk_agrees_with_looking_at_the_whole_chain(
@@ -213,17 +230,16 @@ proptest! {
         lines in proptest::collection::vec(proptest::collection::vec(item(), 1..5), 0..5),
     ) {
         let proxies = proxies(|_| {});
-        let peer: IpAddr = peer.parse().unwrap();
-        let lines: Vec<_> = lines.iter().map(|line| line.join(", ")).collect();
+                let lines: Vec<_> = lines.iter().map(|line| line.join(", ")).collect();
         let sent: Vec<_> = lines.iter().map(|line| ("x-forwarded-for", line.as_str())).collect();
-        let found = proxies.client(peer, &headers(&sent)).ip.unwrap();
-        prop_assert_eq!(found, naive(|ip| proxies.contains(ip), peer, &lines));
+        let found = proxies.client(ip(peer), &headers(&sent)).ip.unwrap();
+        prop_assert_eq!(found, naive(|ip| proxies.contains(ip), peer.parse().unwrap(), &lines));
     }
     #[test]
     fn a_client_that_is_not_trusted_never_chooses_its_address(junk in "[0-9a-f:., \"\\[\\]]{0,60}") {
         let proxies = proxies(|_| {});
         let lines = format!("{junk}, 9.9.9.9");
-        let client = proxies.client("10.0.0.1".parse().unwrap(), &headers(&[("x-forwarded-for", &lines)]));
+        let client = proxies.client(ip("10.0.0.1"), &headers(&[("x-forwarded-for", &lines)]));
         prop_assert_eq!(client.ip, Some("9.9.9.9".parse().unwrap()));
     }
 }

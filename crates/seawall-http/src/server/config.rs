@@ -40,8 +40,18 @@ pub struct ServerConfig {
     pub body_limit: usize,
     /// Threads for blocking work per runtime. 1 to 512. Default 16.
     pub max_blocking_threads: usize,
-    /// How long connections may take to end once the server is told to stop. Default 30 s.
+    /// How long connections may take to end once the server drains; what is left then is cut. Default 30 s.
     pub shutdown_timeout: Duration,
+
+    /// How long the server goes on accepting after it was told to stop and has said so
+    /// ([`Server::on_drain`](crate::Server::on_drain)): the time in which a balancer hears of it. At most 1 h. Default
+    /// 0 s; behind a balancer, 5 s or twice its check interval.
+    pub drain_delay: Duration,
+    /// How old a connection may get, give or take a tenth, so that connections that were made together do not end
+    /// together; then it ends as in a drain, after the request that it is on. At least 1 s. Default: any age.
+    pub max_connection_age: Option<Duration>,
+    /// Requests that one connection may carry; it ends after the last one. At least 1. Default: any number.
+    pub max_requests_per_connection: Option<u32>,
 }
 
 impl Default for ServerConfig {
@@ -60,6 +70,10 @@ impl Default for ServerConfig {
             body_limit: 2 << 20,
             max_blocking_threads: 16,
             shutdown_timeout: Duration::from_secs(30),
+
+            drain_delay: Duration::ZERO,
+            max_connection_age: None,
+            max_requests_per_connection: None,
         }
     }
 }
@@ -81,6 +95,10 @@ impl ServerConfig {
             body_limit: _,
             max_blocking_threads,
             shutdown_timeout: _,
+
+            drain_delay,
+            max_connection_age,
+            max_requests_per_connection,
         } = self;
         within("server.workers", workers.unwrap_or(1), 1, 1024)?;
         within("server.max_connections", *max_connections as usize, 1, 1_000_000)?;
@@ -98,6 +116,15 @@ impl ServerConfig {
                 return Err(ConfigError::new(field, "0s", "more than zero"));
             }
         }
+        if *drain_delay > LONGEST_DELAY {
+            return Err(ConfigError::new("server.drain_delay", format!("{drain_delay:?}"), "at most 1 h"));
+        }
+        if let Some(age) = max_connection_age.filter(|age| *age < SHORTEST_AGE) {
+            return Err(ConfigError::new("server.max_connection_age", format!("{age:?}"), "at least 1 s"));
+        }
+        if *max_requests_per_connection == Some(0) {
+            return Err(ConfigError::new("server.max_requests_per_connection", 0, "at least 1"));
+        }
         Ok(())
     }
 
@@ -108,6 +135,17 @@ impl ServerConfig {
     pub(crate) fn connection_cap(&self) -> NonZeroU32 {
         NonZeroU32::new(self.max_connections).unwrap_or(NonZeroU32::MIN)
     }
+}
+
+/// A drain that takes longer to begin is a mistake of units.
+const LONGEST_DELAY: Duration = Duration::from_secs(3600);
+/// Younger connections would cost more to make than they carry.
+const SHORTEST_AGE: Duration = Duration::from_secs(1);
+
+/// An age with up to a tenth more or less, as `random` says, which is 0 to `u16::MAX`.
+pub(super) fn jittered(age: Duration, random: u16) -> Duration {
+    let share = 0.9 + 0.2 * f64::from(random) / f64::from(u16::MAX);
+    age.mul_f64(share)
 }
 
 fn within(field: &'static str, value: usize, min: usize, max: usize) -> Result<(), ConfigError> {
@@ -160,6 +198,25 @@ mod tests {
             |c| c.head_timeout = Duration::ZERO,
             "`server.head_timeout` is 0s, but must be more than zero",
         );
+        refused(
+            |c| c.drain_delay = Duration::from_secs(5_000),
+            "`server.drain_delay` is 5000s, but must be at most 1 h",
+        );
+        refused(
+            |c| c.max_connection_age = Some(Duration::from_millis(20)),
+            "`server.max_connection_age` is 20ms, but must be at least 1 s",
+        );
+        refused(
+            |c| c.max_requests_per_connection = Some(0),
+            "`server.max_requests_per_connection` is 0, but must be at least 1",
+        );
+    }
+
+    #[test]
+    fn an_age_varies_by_a_tenth() {
+        let age = Duration::from_secs(100);
+        assert_eq!(jittered(age, 0), Duration::from_secs(90));
+        assert_eq!(jittered(age, u16::MAX), Duration::from_secs(110));
     }
 
     #[test]

@@ -3,7 +3,6 @@
 //! HTTP/2 with prior knowledge begins with a fixed preface (RFC 9113, 3.4); everything else is HTTP/1.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,9 +12,11 @@ use tokio::time::{sleep, timeout};
 
 use super::h1::{self, Home};
 use super::h2;
+use super::handshake::establish;
 use super::listener::Accepted;
-use super::shutdown::Phase;
+use super::shutdown::{Phase, Shutdown};
 use super::stream::Stream;
+use crate::peer::Peer;
 
 /// How long a connection that was accepted just before the drain may take to send its first bytes: its client saw it
 /// accepted, and may have sent a request already.
@@ -24,18 +25,21 @@ const FIRST_BYTES: Duration = Duration::from_millis(250);
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Serves a socket until either side ends it. Faults of the client end its connection and nothing else.
-pub(super) async fn serve(accepted: Accepted, home: Arc<Home>) {
-    let Accepted { stream, peer, place: _place } = accepted;
-    let ended = run(Stream::Tcp(stream), peer, &home).await;
+pub(super) async fn serve(accepted: Accepted, home: Arc<Home>, shutdown: Shutdown) {
+    let Accepted { stream, address, door, place: _place, .. } = accepted;
+    let ended = match establish(stream, address, &door, &shutdown).await {
+        Ok((stream, peer)) => run(stream, peer, &home, shutdown).await,
+        Err(error) => Err(error),
+    };
     if let Err(error) = ended {
-        tracing::debug!(%error, %peer, "connection ended");
+        tracing::debug!(%error, peer = %address, "connection ended");
     }
 }
 
-async fn run(mut stream: Stream, peer: SocketAddr, home: &Arc<Home>) -> io::Result<()> {
+async fn run(mut stream: Stream, peer: Peer, home: &Arc<Home>, shutdown: Shutdown) -> io::Result<()> {
     let mut ahead = BytesMut::new();
     let late = async {
-        home.shutdown.reached(Phase::Draining).await;
+        shutdown.reached(Phase::Draining).await;
         sleep(FIRST_BYTES).await;
     };
     let protocol = tokio::select! {
@@ -44,8 +48,8 @@ async fn run(mut stream: Stream, peer: SocketAddr, home: &Arc<Home>) -> io::Resu
         () = late => return Ok(()),
     };
     match protocol {
-        Protocol::Http1 => h1::serve(stream, ahead, Some(peer), home).await,
-        Protocol::Http2 => Box::pin(h2::serve(stream, ahead, Some(peer), home)).await,
+        Protocol::Http1 => h1::serve(stream, ahead, peer, home, shutdown).await,
+        Protocol::Http2 => Box::pin(h2::serve(stream, ahead, peer, home, &shutdown)).await,
     }
     Ok(())
 }

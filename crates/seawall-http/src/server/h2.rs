@@ -6,7 +6,6 @@
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -26,6 +25,7 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::h1::Home;
+use super::shutdown::Shutdown;
 use super::stream::Stream;
 use super::watch::{Wait, Watch};
 use crate::body::Body;
@@ -33,6 +33,7 @@ use crate::clock;
 use crate::context::Arrival;
 use crate::flight::Tracked;
 use crate::measure::Counted;
+use crate::peer::Peer;
 use crate::respond::BodyFailed;
 
 /// Requests that a client may have under way on one connection.
@@ -107,13 +108,21 @@ impl Facts {
 }
 
 /// Serves a connection to its end. `ahead` was read already, to find out its protocol.
-pub(super) async fn serve(stream: Stream, ahead: BytesMut, peer: Option<SocketAddr>, home: &Arc<Home>) {
+pub(super) async fn serve(
+    stream: Stream,
+    ahead: BytesMut,
+    peer: Peer,
+    home: &Arc<Home>,
+    shutdown: &Shutdown,
+) {
     let (facts, mut running) = (Arc::new(Facts::default()), Running::default());
     let io = TokioIo::new(Io { stream, ahead, facts: Arc::clone(&facts) });
     let (home, mut watch) = (Arc::clone(home), Watch::new(home.limits));
-    let service = service_fn(|request| answer(Arc::clone(&home), request, peer, Open::new(&facts)));
+    let service = service_fn(|request| {
+        answer(Arc::clone(&home), shutdown.clone(), request, peer.clone(), Open::new(&facts))
+    });
     let mut connection = pin!(builder(&running.started, &home).serve_connection(io, service));
-    let mut drain = pin!(home.shutdown.drain());
+    let mut drain = pin!(shutdown.drain());
     let mut draining = false;
     let ended = poll_fn(|cx| {
         if !draining && drain.as_mut().poll(cx).is_ready() {
@@ -134,7 +143,7 @@ pub(super) async fn serve(stream: Stream, ahead: BytesMut, peer: Option<SocketAd
             .map(|late| Err(io::Error::other(format!("{late:?} took too long"))))
     });
     if let Err(error) = ended.await {
-        tracing::debug!(%error, ?peer, "connection ended");
+        tracing::debug!(%error, peer = %peer.address, "connection ended");
     }
 }
 
@@ -173,14 +182,15 @@ impl Drop for Open {
 
 async fn answer(
     home: Arc<Home>,
+    shutdown: Shutdown,
     request: hyper::Request<Incoming>,
-    peer: Option<SocketAddr>,
+    peer: Peer,
     open: Open,
 ) -> Result<hyper::Response<Guarded>, Infallible> {
     let guards = (Counted::start(&home.in_flight), open);
     let arrival = Arrival { peer, at: clock::now() };
     let mut response = home.service.respond(request.map(Body::from_http), arrival).await;
-    response.body_mut().wire().end_with(|| home.shutdown.drain());
+    response.body_mut().wire().end_with(|| shutdown.drain());
     Ok(response.map(|body| Guarded { body, _guards: guards }))
 }
 

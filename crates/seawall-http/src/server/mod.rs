@@ -1,78 +1,117 @@
-//! The server: one listening socket, one current-thread runtime per core, and a drain at the end.
+//! The server: its listening sockets, one current-thread runtime per core, and a drain at the end.
 //!
-//! Read on in `listener.rs` (accept, hand over), `conn.rs` (the door to the engines: `h1/` is ours, `h2.rs` hyper's),
-//! `shutdown.rs` (who says stop).
+//! Read on in `listen.rs` and `bind.rs` (where), `listener.rs` (accept, hand over), `handshake.rs` (what comes before
+//! HTTP), `conn.rs` (the door to the engines: `h1/` is ours, `h2.rs` hyper's), `shutdown.rs` (who says stop).
 
+mod bind;
+mod chores;
 mod config;
 mod conn;
 mod h1;
 mod h2;
+mod handshake;
 mod linger;
+mod listen;
 mod listener;
+mod proxy_protocol;
 mod shutdown;
 mod stream;
 #[cfg(feature = "websocket")]
 mod takeover;
+#[cfg(feature = "tls")]
+mod tls;
 mod watch;
 mod worker;
 
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
+use std::convert::Infallible;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::thread;
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::error::{Error, Result};
 use crate::service::Service;
 
+use bind::Bound;
+use chores::chores;
 pub use config::ServerConfig;
 pub(crate) use h1::{Fault, Incoming};
-use listener::Listener;
+pub use listen::{Listen, ListenAddr, Listeners};
+use listener::{Cap, Listener};
+pub use proxy_protocol::{ProxyProtocol, ProxyProtocolConfig};
 pub use shutdown::ShutdownHandle;
-use shutdown::{OnDrain, Shutdown};
+use shutdown::{OnDrain, Shutdown, Signals};
 #[cfg(feature = "websocket")]
 pub(crate) use stream::Stream;
 #[cfg(feature = "websocket")]
 pub(crate) use takeover::{Taken, Takeover, say_goodbye};
+#[cfg(feature = "tls")]
+pub use tls::{ClientAuth, ClientCertificate, Identity, Pem, Tls, TlsConfig, TlsError, TlsInfo, TlsVersion};
 use worker::{Peers, Worker};
+
+/// More than a service has ports.
+const MAX_LISTENERS: usize = 64;
 
 /// A bound server. It accepts nothing before [`Server::run`].
 #[derive(Debug)]
 pub struct Server {
     service: Service,
     config: ServerConfig,
-    listener: TcpListener,
-    addr: SocketAddr,
+    bound: Vec<Bound>,
     shutdown: Shutdown,
     on_drain: OnDrain,
 }
 
 impl Server {
-    pub(crate) fn bind(service: Service, config: ServerConfig, addr: &str) -> Result<Self> {
-        let failed = |problem: std::io::Error| Error::internal(format!("cannot listen on {addr}: {problem}"));
-        let mut found = addr.to_socket_addrs().map_err(failed)?;
-        let first =
-            found.next().ok_or_else(|| Error::internal(format!("cannot listen on {addr}: no address")))?;
-        Self::adopt(service, config.clone(), listen(first, config.backlog).map_err(failed)?)
+    /// Listens everywhere, for workers with runtimes of their own.
+    pub(crate) fn bind(service: Service, config: ServerConfig, listeners: Listeners) -> Result<Self> {
+        let workers = config.workers();
+        Self::listening(service, config, listeners, workers)
     }
 
-    pub(crate) fn adopt(service: Service, config: ServerConfig, listener: TcpListener) -> Result<Self> {
-        listener.set_nonblocking(true)?;
-        let addr = listener.local_addr()?;
-        Ok(Self {
-            service,
-            config,
-            listener,
-            addr,
-            shutdown: Shutdown::default(),
-            on_drain: OnDrain::default(),
-        })
+    /// Listens everywhere, for the one worker that a given runtime is.
+    pub(crate) fn adopt(service: Service, config: ServerConfig, listeners: Listeners) -> Result<Self> {
+        Self::listening(service, config, listeners, 1)
     }
 
-    /// The address that was bound; with the port, if 0 was asked for.
+    fn listening(
+        service: Service,
+        config: ServerConfig,
+        Listeners(listeners): Listeners,
+        workers: usize,
+    ) -> Result<Self> {
+        if listeners.is_empty() || listeners.len() > MAX_LISTENERS {
+            let count = listeners.len();
+            let problem = format!("a server listens on 1 to {MAX_LISTENERS} sockets, not on {count}");
+            return Err(Error::internal(problem));
+        }
+        let bind = |listen: Listen| {
+            let place = listen.to_string();
+            let bound = Bound::new(listen, workers, config.backlog, service.metrics());
+            bound.map_err(|problem| Error::internal(format!("cannot listen on {place}: {problem}")))
+        };
+        let bound = listeners.into_iter().map(bind).collect::<Result<_>>()?;
+        Ok(Self { service, config, bound, shutdown: Shutdown::default(), on_drain: OnDrain::default() })
+    }
+
+    /// The first TCP address that it listens on; with the port, if 0 was asked for. `0.0.0.0:0` if there is none.
     pub fn local_addr(&self) -> SocketAddr {
-        self.addr
+        let tcp = |bound: &Bound| match bound.addr {
+            ListenAddr::Tcp(addr) => Some(addr),
+            ListenAddr::Unix(_) => None,
+        };
+        self.bound.iter().find_map(tcp).unwrap_or((Ipv4Addr::UNSPECIFIED, 0).into())
+    }
+
+    /// All addresses that it listens on, in the order in which they were given.
+    pub fn local_addrs(&self) -> impl Iterator<Item = &ListenAddr> {
+        self.bound.iter().map(|bound| &bound.addr)
+    }
+
+    /// Where a person finds it, a line for each address.
+    pub(crate) fn banner(&self) -> String {
+        self.bound.iter().map(|bound| format!("listening on {}\n", bound.url())).collect()
     }
 
     /// A handle that stops the server from another thread.
@@ -80,7 +119,7 @@ impl Server {
         self.shutdown.handle()
     }
 
-    /// Calls `call` when the drain begins, before connections are refused: the place to say "not ready" to whoever
+    /// Calls `call` when the server is told to stop, before it stops accepting: the place to say "not ready" to whoever
     /// sends requests here. It must not block.
     #[must_use]
     pub fn on_drain(mut self, call: impl FnOnce() + Send + 'static) -> Self {
@@ -88,26 +127,33 @@ impl Server {
         self
     }
 
-    /// Serves until SIGTERM, SIGINT or [`ShutdownHandle::shutdown`]: then takes what has been accepted, tells every
-    /// connection to end after its request, and cuts those that have not after
-    /// [`ServerConfig::shutdown_timeout`]. A second signal cuts them at once.
+    /// Serves until SIGTERM, SIGINT or [`ShutdownHandle::shutdown`]: then calls [`Server::on_drain`], goes on for
+    /// [`ServerConfig::drain_delay`], takes what has been accepted, tells every connection to end after its request,
+    /// and cuts those that have not after [`ServerConfig::shutdown_timeout`]. A second signal cuts at once, whatever
+    /// it waits for. How many connections were cut is logged, and counted as `seawall_connections_cut_total`.
     ///
     /// # Errors
     /// If a thread or a runtime cannot be made.
     pub fn run(self) -> Result<()> {
         let workers = self.config.workers();
         let (peers, inboxes) = Peers::new(workers, self.service.metrics());
-        let listener = Listener::new(self.listener, &self.config, self.service.metrics())?;
-        tracing::info!(addr = %self.addr, workers, max_connections = self.config.max_connections, "listening");
+        let cap = Cap::new(self.config.connection_cap());
+        for bound in &self.bound {
+            let max_connections = self.config.max_connections;
+            tracing::info!(addr = %bound.addr, workers, max_connections, "listening");
+        }
+        let main = runtime(&self.config)?;
+        // Before the first connection: whoever has been answered may count on an orderly end.
+        let signals = main.block_on(async { Signals::new() });
         let mut threads = Vec::with_capacity(workers);
         for (number, inbox) in inboxes.into_iter().enumerate() {
             let service = self.service.replicate();
             let worker = Worker {
                 number,
-                home: peers.home(number, &service, &self.shutdown, &self.config),
+                home: peers.home(number, &service, &self.config),
                 peers: peers.clone(),
                 inbox,
-                listener: listener.try_clone()?,
+                listener: self.listener(number, cap.clone())?,
                 service,
                 config: self.config.clone(),
                 shutdown: self.shutdown.clone(),
@@ -116,41 +162,76 @@ impl Server {
             let thread = thread::Builder::new().name(format!("seawall-w{number}"));
             threads.push(thread.spawn(move || runtime.block_on(worker.run()))?);
         }
-        drop(listener); // or the port would stay bound until the last connection ends
-        runtime(&self.config)?.block_on(self.shutdown.follow_signals(self.on_drain, peers.idle()));
-        let cut: usize = threads.into_iter().map(|thread| thread.join().unwrap_or(0)).sum();
-        tracing::info!(addr = %self.addr, connections_cut = cut, "stopped");
+        let Self { service, config, bound, shutdown, on_drain } = self;
+        let chores = chores(&bound, service.metrics());
+        drop(bound); // or the port would stay bound until the last connection ends
+        let end = shutdown.follow_signals(signals, on_drain, config.drain_delay, peers.idle());
+        main.block_on(beside(chores, end));
+        let cut = threads.into_iter().map(|thread| thread.join().unwrap_or(0)).sum();
+        stopped(&service, cut);
         Ok(())
     }
 
     /// Serves inside the runtime that polls this; see [`App::serve`](crate::App::serve).
     pub(crate) async fn serve(self) -> Result<()> {
+        let chores = chores(&self.bound, self.service.metrics());
         let (worker, on_drain) = self.into_worker()?;
-        let (shutdown, idle) = (worker.shutdown.clone(), worker.peers.idle());
-        let (cut, ()) = tokio::join!(worker.run(), shutdown.follow_signals(on_drain, idle));
-        tracing::info!(connections_cut = cut, "stopped");
+        let (shutdown, idle, service) =
+            (worker.shutdown.clone(), worker.peers.idle(), worker.service.clone());
+        let end = shutdown.follow_signals(Signals::new(), on_drain, worker.config.drain_delay, idle);
+        let (cut, ()) = beside(chores, async { tokio::join!(worker.run(), end) }).await;
+        stopped(&service, cut);
         Ok(())
     }
 
     /// As [`Server::serve`], but `stop` alone says when to drain.
     pub(crate) async fn serve_until(self, stop: impl Future<Output = ()>) -> Result<()> {
+        let chores = chores(&self.bound, self.service.metrics());
         let (worker, on_drain) = self.into_worker()?;
-        let shutdown = worker.shutdown.clone();
-        let (cut, ()) = tokio::join!(worker.run(), shutdown.follow(stop, on_drain));
-        tracing::info!(connections_cut = cut, "stopped");
+        let (shutdown, service) = (worker.shutdown.clone(), worker.service.clone());
+        let end = shutdown.follow(stop, on_drain, worker.config.drain_delay);
+        let (cut, ()) = beside(chores, async { tokio::join!(worker.run(), end) }).await;
+        stopped(&service, cut);
         Ok(())
     }
 
     /// The one worker of a server that has no runtimes of its own.
     fn into_worker(self) -> Result<(Worker, OnDrain)> {
-        let Self { service, config, listener, addr, shutdown, on_drain } = self;
-        let (peers, inboxes) = Peers::new(1, service.metrics());
+        let (peers, inboxes) = Peers::new(1, self.service.metrics());
         let inbox = inboxes.into_iter().next().expect("one worker has one inbox");
-        let listener = Listener::new(listener, &config, service.metrics())?;
-        tracing::info!(%addr, "listening inside a given runtime: no order under overload is promised");
-        let home = peers.home(0, &service, &shutdown, &config);
+        let listener = self.listener(0, Cap::new(self.config.connection_cap()))?;
+        let Self { service, config, bound, shutdown, on_drain } = self;
+        for bound in bound {
+            let addr = bound.addr;
+            tracing::info!(%addr, "listening inside a given runtime: no order under overload is promised");
+        }
+        let home = peers.home(0, &service, &config);
         Ok((Worker { number: 0, peers, home, inbox, listener, service, config, shutdown }, on_drain))
     }
+
+    /// What one worker accepts from.
+    fn listener(&self, worker: usize, cap: Cap) -> Result<Listener> {
+        let shares = self.bound.iter().map(|bound| bound.share(worker)).collect::<std::io::Result<_>>()?;
+        Ok(Listener::new(shares, cap, self.service.metrics()))
+    }
+}
+
+/// Drives `chores` as long as `work` lasts.
+async fn beside<T>(chores: impl Future<Output = Infallible>, work: impl Future<Output = T>) -> T {
+    tokio::select! {
+        never = chores => match never {},
+        done = work => done,
+    }
+}
+
+fn stopped(service: &Service, cut: usize) {
+    let counter = service.metrics().counter(
+        "seawall_connections_cut_total",
+        "Connections that a shutdown cut, because they had not ended in time.",
+        &[],
+    );
+    counter.add(cut as u64);
+    tracing::info!(connections_cut = cut, "stopped");
 }
 
 fn runtime(config: &ServerConfig) -> Result<Runtime> {
@@ -158,13 +239,4 @@ fn runtime(config: &ServerConfig) -> Result<Runtime> {
     builder.enable_all().max_blocking_threads(config.max_blocking_threads);
     builder.thread_keep_alive(Duration::from_secs(10));
     Ok(builder.build()?)
-}
-
-fn listen(addr: SocketAddr, backlog: u16) -> std::io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
-    // So that a restart can bind while connections of the last run are in TIME_WAIT.
-    socket.set_reuse_address(true)?;
-    socket.bind(&addr.into())?;
-    socket.listen(i32::from(backlog))?;
-    Ok(socket.into())
 }

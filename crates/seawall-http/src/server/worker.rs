@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use seawall_core::metrics::{Gauge, Registry};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 
 use super::ServerConfig;
+use super::config::jittered;
 use super::conn::serve;
 use super::h1::Home;
-use super::listener::{Accepted, HandedOver, Listener};
+use super::listener::{Accepted, HandedOver, Listener, MOST_AT_ONCE};
 use super::shutdown::{Phase, Shutdown};
+use crate::clock;
 use crate::service::Service;
 
 /// Sockets that may wait for a busy worker to take them; more stay with whoever accepted them.
@@ -41,15 +44,9 @@ impl Peers {
     }
 
     /// What the connections of a worker have in common.
-    pub(super) fn home(
-        &self,
-        number: usize,
-        service: &Service,
-        shutdown: &Shutdown,
-        config: &ServerConfig,
-    ) -> Arc<Home> {
+    pub(super) fn home(&self, number: usize, service: &Service, config: &ServerConfig) -> Arc<Home> {
         let in_flight = self.0.peers[number].in_flight.clone();
-        Arc::new(Home::new(service.clone(), in_flight, shutdown.clone(), config))
+        Arc::new(Home::new(service.clone(), in_flight, config))
     }
 
     /// The worker with the fewest connections and requests in flight; `own` among equals, because handing over costs
@@ -126,7 +123,7 @@ impl Worker {
 
     /// Hands a socket to the least busy worker, before its first read.
     fn place(&self, open: &mut JoinSet<()>, accepted: Accepted) {
-        let number = self.peers.least_busy(self.number);
+        let number = if accepted.stays { self.number } else { self.peers.least_busy(self.number) };
         // Counted before it is taken over: a burst would otherwise all go to the same worker.
         let accepted = accepted.counted(&self.peers.0.peers[number].connections);
         if number == self.number {
@@ -149,12 +146,23 @@ impl Worker {
     }
 
     fn start(&self, open: &mut JoinSet<()>, accepted: Accepted) {
-        open.spawn(serve(accepted, Arc::clone(&self.home)));
+        let shutdown = self.shutdown.retiring(self.retires_at());
+        open.spawn(serve(accepted, Arc::clone(&self.home), shutdown));
+    }
+
+    /// When a connection that begins now is old enough to end.
+    fn retires_at(&self) -> Option<Instant> {
+        let age = self.config.max_connection_age?;
+        let mut random = [0; 2];
+        // Without randomness all connections get just the age that was asked for.
+        let random = getrandom::fill(&mut random).map_or(u16::MAX / 2, |()| u16::from_ne_bytes(random));
+        Some(clock::now() + jittered(age, random))
     }
 
     /// Takes what the kernel and the other workers have for us, closes the door, and waits for the rest.
     async fn drain(mut self, mut open: JoinSet<()>) -> usize {
-        while let Some(accepted) = self.listener.accept_ready() {
+        for _ in 0..MOST_AT_ONCE {
+            let Some(accepted) = self.listener.accept_ready() else { break };
             self.start(&mut open, accepted.counted(&self.peers.0.peers[self.number].connections));
         }
         self.inbox.close();

@@ -19,6 +19,7 @@ use crate::body::Body;
 use crate::clock;
 use crate::context::Arrival;
 use crate::error::Result;
+use crate::peer::Peer;
 use crate::service::Service;
 use jar::Jar;
 pub use multipart::Multipart;
@@ -190,7 +191,7 @@ impl<'a> IntoFuture for TestRequest<'a> {
             if let Some(kept) = jar.and_then(|jar| jar.header(&path)) {
                 self.request.headers_mut().append(header::COOKIE, kept);
             }
-            let arrival = Arrival { peer: self.peer, at: clock::now() };
+            let arrival = Arrival { peer: Peer::from(self.peer), at: clock::now() };
             let (head, body) = self.client.service.respond(self.request, arrival).await.into_parts();
             if let Some(jar) = jar {
                 jar.take(&head.headers, &path, clock::wall());

@@ -15,6 +15,7 @@ use crate::body::Body;
 use crate::clock;
 use crate::context::Arrival;
 use crate::flight::Tracked;
+use crate::peer::Peer;
 use crate::respond::WireBody;
 use crate::service::Service;
 
@@ -91,7 +92,8 @@ where
 
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
         let service = self.clone();
-        let arrival = Arrival { peer: request.extensions().get::<SocketAddr>().copied(), at: clock::now() };
+        let arrival =
+            Arrival { peer: Peer::from(request.extensions().get::<SocketAddr>().copied()), at: clock::now() };
         Box::pin(async move {
             let answer = service.respond(request.map(Body::from_http), arrival).await;
             Ok(answer.map(|body| AnswerBody(Kind::Tracked(Box::new(body)))))

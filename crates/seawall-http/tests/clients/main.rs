@@ -1,5 +1,5 @@
-//! Against clients that we did not write: curl, wrk, h2load, Go's and Python's own, httpx, nginx and HAProxy as proxies,
-//! Python's websockets, Node's ws, and Autobahn's cases.
+//! Against what we did not write: curl, openssl, wrk, h2load, Go's and Python's own clients, httpx, Python's websockets,
+//! Node's ws, Autobahn's cases; nginx and HAProxy in front.
 //!
 //! `cargo xtask setup` installs them. One that is missing fails its tests and says so: a test that skips itself proves
 //! nothing.
@@ -7,11 +7,16 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod curl;
+mod fronts;
 mod languages;
 #[path = "../live/mod.rs"]
 mod live;
 mod loads;
+#[cfg(feature = "tls")]
 mod proxies;
+#[cfg(feature = "tls")]
+mod tls;
+>>>>>>> main
 #[cfg(feature = "websocket")]
 mod websocket;
 

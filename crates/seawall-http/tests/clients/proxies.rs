@@ -1,203 +1,178 @@
-//! Reverse proxies in front of us: nginx and HAProxy, each with connections that it keeps to us.
+//! nginx and HAProxy in front: over TCP, a unix socket and TLS, with headers and with both versions of the PROXY
+//! protocol.
 
-use std::collections::HashSet;
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
-use std::sync::Mutex;
 
-use bytes::Bytes;
-use seawall_http::{App, Context, ServerConfig};
+use seawall_http::{
+    App, Context, Listen, ListenAddr, ProxyConfig, ProxyProtocol, ProxyProtocolConfig, ServerConfig, Tls,
+    TrustedProxies,
+};
 use tempfile::TempDir;
 
-use crate::live::{LIMIT, Live, wait_until};
-use crate::run;
+use crate::live::{Live, wait_until};
+use crate::tls::certificates;
 
-/// A proxy under way; it ends with this.
-struct Proxy {
-    addr: SocketAddr,
-    process: Child,
-    _folder: TempDir,
+/// A server that says what it knows of its client, on every kind of listener that a proxy might use.
+struct Origin {
+    folder: TempDir,
+    _server: Live,
+    /// Plain; with the PROXY protocol; with it and TLS.
+    ports: Vec<u16>,
 }
 
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+impl Origin {
+    fn new() -> Self {
+        let folder = certificates();
+        let file = |name: &str| folder.path().join(name);
+        let trusted = vec!["loopback".to_owned(), "unix".to_owned()];
+        let config =
+            ProxyConfig { trusted: trusted.clone(), forwarded_proto: true, ..ProxyConfig::default() };
+        let app = App::new().trust_proxies(&TrustedProxies::new(&config).unwrap()).any("/*", who);
+        let protocol =
+            ProxyProtocol::new(&ProxyProtocolConfig { trusted, ..ProxyProtocolConfig::default() }).unwrap();
+        let tls = Tls::files(file("localhost.pem"), file("localhost.key")).unwrap();
+        let listen = [
+            Listen::tcp("127.0.0.1:0"),
+            Listen::unix_with_mode(file("http.sock"), 0o666),
+            Listen::tcp("127.0.0.1:0").proxy_protocol(protocol.clone()),
+            Listen::tcp("127.0.0.1:0").proxy_protocol(protocol).tls(tls),
+        ];
+        let server = app.config(ServerConfig { workers: Some(2), ..ServerConfig::default() }).bind(listen);
+        let server = server.unwrap();
+        let tcp = |addr: &ListenAddr| match addr {
+            ListenAddr::Tcp(addr) => Some(addr.port()),
+            _ => None,
+        };
+        let ports = server.local_addrs().filter_map(tcp).collect();
+        Self { folder, _server: Live::of(server), ports }
+    }
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).to_str().unwrap().to_owned()
     }
 }
 
-/// A port that was free a moment ago.
-fn free_port() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+/// What a handler knows of its client: address of the connection, of the client, and the scheme.
+async fn who(c: Context) -> String {
+    let peer = c.peer().map(|peer| peer.ip().to_string());
+    let client = c.client_ip().map(|ip| ip.to_string());
+    let known = |ip: Option<String>| ip.unwrap_or_else(|| "-".to_owned());
+    format!("{} {} {}", known(peer), known(client), c.scheme())
 }
 
+/// A proxy under way.
+struct Proxy(Child);
+
 impl Proxy {
-    /// Starts `program` on a configuration of which it gets the path after `arguments`.
+    /// Starts a program, and waits until it listens on all of these ports.
     #[track_caller]
-    fn start(program: &str, arguments: &[&str], config: impl Fn(&SocketAddr, &str) -> String) -> Self {
-        let (addr, folder) = (free_port(), tempfile::tempdir().unwrap());
-        let path = folder.path().join("config");
-        fs::write(&path, config(&addr, folder.path().to_str().unwrap())).unwrap();
+    fn start(program: &str, arguments: &[&str], ports: &[u16]) -> Self {
         let mut command = Command::new(program);
-        command.args(arguments).arg(&path).current_dir(folder.path());
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(fs::File::create(folder.path().join("errors")).unwrap());
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let process = command.spawn().unwrap_or_else(|error| {
             panic!("{program} does not start ({error}); `cargo xtask setup` installs it")
         });
-        let proxy = Self { addr, process, _folder: folder };
-        wait_until(|| TcpStream::connect(addr).is_ok());
+        let proxy = Self(process);
+        wait_until(|| ports.iter().all(|port| TcpStream::connect(("127.0.0.1", *port)).is_ok()));
         proxy
     }
 }
 
-/// nginx, one process without a daemon, that keeps connections to `server`, and passes uploads on as they come.
-fn nginx(server: &Live) -> Proxy {
-    let upstream = server.addr;
-    Proxy::start("/usr/sbin/nginx", &["-c"], |addr, folder| {
-        format!(
-            "daemon off; master_process off; pid {folder}/pid; error_log {folder}/log;
-             events {{ worker_connections 64; }}
-             http {{
-               access_log off; client_max_body_size 8m;
-               client_body_temp_path {folder}/a; proxy_temp_path {folder}/b; fastcgi_temp_path {folder}/c;
-               uwsgi_temp_path {folder}/d; scgi_temp_path {folder}/e;
-               upstream us {{ server {upstream}; keepalive 4; }}
-               server {{
-                 listen {addr};
-                 location / {{
-                   proxy_pass http://us; proxy_http_version 1.1; proxy_set_header Connection \"\";
-                   proxy_set_header Host $host; proxy_request_buffering off; proxy_buffering off;
-                 }}
-               }}
-             }}"
-        )
-    })
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
-fn haproxy(server: &Live) -> Proxy {
-    let upstream = server.addr;
-    Proxy::start("/usr/sbin/haproxy", &["-db", "-f"], |addr, _| {
-        format!(
-            "global\n  maxconn 64\ndefaults\n  mode http\n  http-reuse always\n  timeout connect 20s\n  timeout client 20s\n  \
-             timeout server 20s\nfrontend in\n  bind {addr}\n  default_backend us\nbackend us\n  server us {upstream}\n"
-        )
-    })
+/// Ports that were free just now, all different.
+fn free_ports(count: usize) -> Vec<u16> {
+    let sockets: Vec<_> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    sockets.iter().map(|socket| socket.local_addr().unwrap().port()).collect()
 }
 
-/// The server behind, and the connections that it has seen.
-fn server() -> (Live, Arc<Mutex<HashSet<SocketAddr>>>) {
-    let peers = Arc::new(Mutex::new(HashSet::new()));
-    let seen = Arc::clone(&peers);
-    let hello = move |c: Context| {
-        let seen = Arc::clone(&seen);
-        async move {
-            seen.lock().unwrap().extend(c.peer());
-            "hello"
+#[track_caller]
+fn curl(port: u16, more: &[&str]) -> String {
+    let url = format!("http://127.0.0.1:{port}/x");
+    crate::run("curl", &[&["--silent", "--show-error", "--max-time", "30", &url], more].concat())
+}
+
+/// The path of a program that only root has on its path.
+fn sbin(name: &str) -> String {
+    let path = PathBuf::from("/usr/sbin").join(name);
+    assert!(path.exists(), "{} is missing; `cargo xtask setup` installs it", path.display());
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn nginx_hands_on_over_tcp_and_a_unix_socket() {
+    let origin = Origin::new();
+    let ports = free_ports(3);
+    let folder = origin.path("");
+    let forward = "proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-Forwarded-Proto https; \
+                   proxy_http_version 1.1; proxy_set_header Connection \"\";";
+    let config = format!(
+        "daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log; events {{ }}\n\
+         http {{ access_log off; client_max_body_size 4m; client_body_temp_path {folder}/b; proxy_temp_path {folder}/p;\n\
+         fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;\n\
+         upstream tcp {{ server 127.0.0.1:{}; keepalive 4; }}\n\
+         upstream unix {{ server unix:{folder}/http.sock; keepalive 4; }}\n\
+         server {{ listen 127.0.0.1:{}; location / {{ proxy_pass http://tcp; {forward} }} }}\n\
+         server {{ listen 127.0.0.1:{}; location / {{ proxy_pass http://unix; {forward} }} }} }}\n\
+         stream {{ server {{ listen 127.0.0.1:{}; proxy_pass 127.0.0.1:{}; proxy_protocol on; }} }}\n",
+        origin.ports[0], ports[0], ports[1], ports[2], origin.ports[1]
+    );
+    let module = "/usr/lib/nginx/modules/ngx_stream_module.so";
+    assert!(PathBuf::from(module).exists(), "{module} is missing; `cargo xtask setup` installs it");
+    let path = origin.path("nginx.conf");
+    fs::write(&path, format!("load_module {module};\n{config}")).unwrap();
+    let _nginx = Proxy::start(&sbin("nginx"), &["-c", &path, "-p", &folder], &ports);
+    for _ in 0..3 {
+        assert_eq!(curl(ports[0], &[]), "127.0.0.1 127.0.0.1 https");
+        assert_eq!(curl(ports[1], &[]), "- 127.0.0.1 https");
+    }
+    let large = origin.path("large");
+    fs::write(&large, vec![7; 1_500_000]).unwrap();
+    let upload = format!("@{large}");
+    assert_eq!(curl(ports[1], &["--data-binary", &upload, "-H", "expect:"]), "- 127.0.0.1 https");
+    let announced = curl(ports[2], &["--interface", "127.0.0.2"]);
+    assert_eq!(announced, "127.0.0.2 127.0.0.2 http", "PROXY version 1");
+}
+
+#[test]
+fn haproxy_announces_clients_with_both_versions() {
+    let origin = Origin::new();
+    let ports = free_ports(4);
+    let backend = |name: &str, port: u16, server: &str| {
+        format!(
+            "frontend {name}\n  bind 127.0.0.1:{port}\n  default_backend to_{name}\n\
+             backend to_{name}\n  {server}\n"
+        )
+    };
+    let (plain, announced, sealed) = (origin.ports[0], origin.ports[1], origin.ports[2]);
+    let config = [
+        "global\n  maxconn 100\ndefaults\n  mode http\n  option forwardfor\n  timeout connect 10s\n  \
+         timeout client 30s\n  timeout server 30s\n"
+            .to_owned(),
+        backend("plain", ports[0], &format!("server a 127.0.0.1:{plain}")),
+        backend("one", ports[1], &format!("server a 127.0.0.1:{announced} send-proxy check inter 200ms")),
+        backend(
+            "two",
+            ports[2],
+            &format!("server a 127.0.0.1:{announced} send-proxy-v2 proxy-v2-options crc32c,unique-id"),
+        ),
+        backend("sealed", ports[3], &format!("server a 127.0.0.1:{sealed} send-proxy-v2 ssl verify none")),
+    ];
+    let path = origin.path("haproxy.cfg");
+    fs::write(&path, config.concat()).unwrap();
+    let _haproxy = Proxy::start(&sbin("haproxy"), &["-db", "-f", &path], &ports);
+    for _ in 0..3 {
+        assert_eq!(curl(ports[0], &["--interface", "127.0.0.2"]), "127.0.0.1 127.0.0.2 http");
+        for port in &ports[1..3] {
+            assert_eq!(curl(*port, &["--interface", "127.0.0.2"]), "127.0.0.2 127.0.0.2 http");
         }
-    };
-    let app = App::new()
-        .get("/", hello)
-        .post("/echo", async |body: Bytes| body)
-        .post("/early", async |c: Context| c.text(403, "not for you"))
-        .get("/empty", async |c: Context| c.no_content())
-        .get("/stream", async |c: Context| {
-            c.stream(200, "text/plain", async |mut out| {
-                for number in 0..50 {
-                    out.write(format!("line {number}\n")).await?;
-                }
-                Ok(())
-            })
-        });
-    let config = ServerConfig { workers: Some(1), body_limit: 8 << 20, ..ServerConfig::default() };
-    (Live::with(app, config), peers)
-}
-
-/// What a client sees through the proxy is what it would see without it.
-#[track_caller]
-fn check(proxy: &Proxy) {
-    let folder = tempfile::tempdir().unwrap();
-    let large: Vec<u8> = (0..1_000_000).map(|at| (at % 251) as u8).collect();
-    let path = folder.path().join("large");
-    fs::write(&path, &large).unwrap();
-    let (path, out) = (path.to_str().unwrap(), folder.path().join("out"));
-    let out = out.to_str().unwrap();
-    let curl = |target: &str, more: &[&str]| {
-        let url = format!("http://{}{target}", proxy.addr);
-        run("curl", &[&["--silent", "--show-error", "--max-time", "30", &url], more].concat())
-    };
-    assert_eq!(curl("/", &[]), "hello");
-    assert_eq!(curl("/stream", &["--no-buffer"]).lines().count(), 50);
-    assert_eq!(curl("/empty", &["--write-out", "%{http_code}"]), "204");
-    assert!(curl("/", &["--head"]).to_lowercase().contains("\r\ncontent-length: 5\r\n"));
-    for more in [&[][..], &["--header", "transfer-encoding: chunked"], &["--header", "expect: 100-continue"]]
-    {
-        curl("/echo", &[&["--request", "POST", "--upload-file", path, "--output", out], more].concat());
-        assert!(fs::read(out).unwrap() == large, "{more:?}");
+        assert_eq!(curl(ports[3], &["--interface", "127.0.0.2"]), "127.0.0.2 127.0.0.2 https");
     }
-    let early = ["--request", "POST", "--data-binary", "abc", "--write-out", " %{http_code}"];
-    assert_eq!(curl("/early", &early), "not for you 403");
-}
-
-/// Many requests over few connections: the proxy finds ours open whenever it comes back.
-#[track_caller]
-fn keeps(proxy: &Proxy, peers: &Mutex<HashSet<SocketAddr>>) {
-    peers.lock().unwrap().clear();
-    let mut stream = TcpStream::connect(proxy.addr).unwrap();
-    stream.set_read_timeout(Some(LIMIT)).unwrap();
-    for _ in 0..50 {
-        stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
-        assert!(crate::live::read_until(&mut stream, "hello").starts_with("HTTP/1.1 200 "));
-    }
-    let connections = peers.lock().unwrap().len();
-    assert!(connections <= 2, "{connections} connections for 50 requests, one after the other");
-}
-
-/// Two requests in one, as smugglers hide them: whatever the proxy makes of it, we see no second request.
-#[track_caller]
-fn is_not_smuggled_through(proxy: &Proxy, peers: &Mutex<HashSet<SocketAddr>>) {
-    for fields in [
-        "content-length: 34\r\ntransfer-encoding: chunked",
-        "content-length: 34\r\ntransfer-encoding: ,chunked",
-        "content-length: 34\r\ntransfer-encoding: x",
-        "content-length: 34\r\ntransfer-encoding : chunked",
-        "content-length: 34\r\ntransfer-encoding:\u{b}chunked",
-        "content-length: 34\r\nx: y\n transfer-encoding: chunked",
-        "content-length: 34\r\ncontent-length: 0",
-        "content-length: +34",
-    ] {
-        peers.lock().unwrap().clear();
-        let mut stream = TcpStream::connect(proxy.addr).unwrap();
-        stream.set_read_timeout(Some(LIMIT)).unwrap();
-        let inner = "0\r\n\r\nGET / HTTP/1.1\r\nhost: a\r\n\r\n  ";
-        stream
-            .write_all(format!("POST /echo HTTP/1.1\r\nhost: a\r\n{fields}\r\n\r\n{inner}").as_bytes())
-            .unwrap();
-        stream.shutdown(std::net::Shutdown::Write).unwrap();
-        let _ = stream.read_to_end(&mut Vec::new()); // a reset is an end as well
-        assert!(peers.lock().unwrap().is_empty(), "{fields:?}: the hidden request was served");
-    }
-}
-
-#[test]
-fn nginx_in_front_changes_nothing() {
-    let (server, peers) = server();
-    let proxy = nginx(&server);
-    check(&proxy);
-    keeps(&proxy, &peers);
-    is_not_smuggled_through(&proxy, &peers);
-}
-
-#[test]
-fn haproxy_in_front_changes_nothing() {
-    let (server, peers) = server();
-    let proxy = haproxy(&server);
-    check(&proxy);
-    keeps(&proxy, &peers);
-    is_not_smuggled_through(&proxy, &peers);
 }

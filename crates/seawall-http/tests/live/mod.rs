@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use seawall_http::{App, Result, ServerConfig, ShutdownHandle};
+use seawall_http::{App, Listeners, Result, Server, ServerConfig, ShutdownHandle};
 
 /// Longer than anything here should take on a busy machine; only a hang waits for it.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
@@ -25,7 +25,12 @@ impl Live {
         Self::with(app, ServerConfig { workers: Some(1), ..ServerConfig::default() })
     }
     pub(crate) fn with(app: App, config: ServerConfig) -> Self {
-        let server = app.config(config).bind("127.0.0.1:0").unwrap();
+        Self::on("127.0.0.1:0", app, config)
+    }
+    pub(crate) fn on(listeners: impl Into<Listeners>, app: App, config: ServerConfig) -> Self {
+        Self::of(app.config(config).bind(listeners).unwrap())
+    }
+    pub(crate) fn of(server: Server) -> Self {
         let (addr, handle) = (server.local_addr(), server.handle());
         Self { addr, handle, thread: Some(thread::spawn(move || server.run())) }
     }

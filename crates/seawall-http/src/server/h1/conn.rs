@@ -7,7 +7,6 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -23,7 +22,8 @@ use super::head::{self, HeadLimits, Parsed};
 use super::output::Output;
 use crate::clock;
 use crate::error::status_of_fault;
-use crate::server::shutdown::Phase;
+use crate::peer::Peer;
+use crate::server::shutdown::Shutdown;
 use crate::server::stream::Stream;
 use crate::server::watch::{Limits, Wait, Watch};
 
@@ -44,7 +44,8 @@ pub(super) struct Conn {
     /// When the last answer was complete, or the connection began.
     pub(super) idle_since: Instant,
     pub(super) requests: u64,
-    pub(super) peer: Option<SocketAddr>,
+    pub(super) peer: Peer,
+    pub(super) shutdown: Shutdown,
     scan: Scan,
     /// The news that the server drains, once it was waited for.
     drain: Option<BoxFuture<'static, ()>>,
@@ -88,7 +89,13 @@ impl From<io::Error> for Lost {
 }
 
 impl Conn {
-    pub(super) fn new(stream: Stream, ahead: BytesMut, peer: Option<SocketAddr>, limits: Limits) -> Self {
+    pub(super) fn new(
+        stream: Stream,
+        ahead: BytesMut,
+        peer: Peer,
+        shutdown: Shutdown,
+        limits: Limits,
+    ) -> Self {
         let now = clock::now();
         Self {
             stream,
@@ -100,6 +107,7 @@ impl Conn {
             idle_since: now,
             requests: 0,
             peer,
+            shutdown,
             scan: Scan::default(),
             drain: None,
         }
@@ -132,7 +140,7 @@ impl Conn {
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
                 Poll::Pending if self.read.is_empty() => {
-                    if self.poll_drain(home, cx).is_ready() {
+                    if self.poll_drain(cx).is_ready() {
                         return Poll::Ready(Ok(None));
                     }
                     return self.poll_late(Wait::Idle, self.requests, Some(self.idle_since), cx);
@@ -193,22 +201,24 @@ impl Conn {
         filled
     }
 
-    /// Ready once the server drains. It is waited for only where a connection is idle: elsewhere the flag is enough.
-    fn poll_drain(&mut self, home: &Home, cx: &mut Context<'_>) -> Poll<()> {
-        if home.shutdown.is_draining() {
+    /// Ready once the server drains, or the connection is old. It is waited for only where a connection is idle:
+    /// elsewhere the flag is enough.
+    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.shutdown.is_draining(self.idle_since) {
             return Poll::Ready(());
         }
-        if self.drain.is_none() {
-            let shutdown = home.shutdown.clone();
-            let mut drain: BoxFuture<'static, ()> =
-                Box::pin(async move { shutdown.reached(Phase::Draining).await });
-            // Polled once: it wakes this task, and a task's waker stays the same.
-            if drain.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(());
+        let shutdown = &self.shutdown;
+        match &mut self.drain {
+            // The news comes once, and a task's waker stays the same; age has no flag that says so.
+            Some(_) if !shutdown.has_age() => Poll::Pending,
+            Some(drain) => drain.as_mut().poll(cx),
+            None if shutdown.has_age() => self.drain.insert(Box::pin(shutdown.drain())).as_mut().poll(cx),
+            None => {
+                let enrolled = self.drain.insert(Box::pin(shutdown.told_to_drain())).as_mut().poll(cx);
+                // Now that we are enrolled, the flag cannot be missed.
+                if shutdown.is_draining(self.idle_since) { Poll::Ready(()) } else { enrolled }
             }
-            self.drain = Some(drain);
         }
-        Poll::Pending
     }
 
     /// Ready when what is waited for has taken too long.

@@ -62,7 +62,7 @@ impl Conn {
             Err(fault) => return Ok(self.give_up(fault, home)),
         };
         let _counted = Counted::start(&home.in_flight);
-        let arrival = Arrival { peer: self.peer, at: self.arrived };
+        let arrival = Arrival { peer: self.peer.clone(), at: self.arrived };
         let (response, flight) = {
             let mut answer = pin!(home.service.answer(head.map(|()| body), arrival));
             poll_fn(|cx| {
@@ -164,6 +164,7 @@ impl Conn {
         intake: &mut Intake,
         home: &Home,
     ) -> Result<Next, Lost> {
+        self.idle_since = clock::now();
         let (head, mut body) = response.into_wire().into_parts();
         let length = body.size_hint().exact();
         let sends = Sends::choose(asked, head.status, &head.headers, length);
@@ -171,7 +172,7 @@ impl Conn {
             && sends != Sends::UntilClose
             && intake.can_be_passed(DRAINED)
             && !encode::asks_to_close(&head.headers)
-            && !home.is_last(self);
+            && !self.shutdown.is_draining(self.idle_since);
         intake.awaits_continue = false;
         let then = match asked.version {
             _ if !goes_on => Then::Close,
@@ -181,7 +182,6 @@ impl Conn {
         if self.output.is_full() {
             self.flush().await?;
         }
-        self.idle_since = clock::now();
         encode::head(self.output.gather(), head.status, &head.headers, sends, then, self.idle_since);
         #[cfg(feature = "websocket")]
         if head.status == http::StatusCode::SWITCHING_PROTOCOLS
@@ -190,8 +190,7 @@ impl Conn {
             flight.end(End::Answered);
             return Ok(Next::Takeover(takeover));
         }
-        let shutdown = &home.shutdown;
-        body.end_with(|| shutdown.drain());
+        body.end_with(|| self.shutdown.drain());
         let announced = Announced::of(asked, &head.headers);
         self.send_body(&mut body, sends, &announced, &mut flight, intake, home).await?;
         drop((body, flight));

@@ -20,8 +20,6 @@ mod output;
 mod pipe;
 mod target;
 
-use std::net::SocketAddr;
-
 use bytes::BytesMut;
 use seawall_core::metrics::{Counter, Gauge, Registry};
 
@@ -31,6 +29,7 @@ use super::stream::Stream;
 #[cfg(feature = "websocket")]
 use super::takeover::Taken;
 use super::watch::Limits;
+use crate::peer::Peer;
 use crate::service::Service;
 use conn::{Conn, Lost};
 use exchange::Next;
@@ -42,7 +41,6 @@ pub(crate) use pipe::Incoming;
 pub(super) struct Home {
     pub(super) service: Service,
     pub(super) in_flight: Gauge,
-    pub(super) shutdown: Shutdown,
     pub(super) head_limits: HeadLimits,
     pub(super) limits: Limits,
     half_close: bool,
@@ -67,12 +65,11 @@ impl Faults {
 }
 
 impl Home {
-    pub(super) fn new(service: Service, in_flight: Gauge, shutdown: Shutdown, config: &ServerConfig) -> Self {
+    pub(super) fn new(service: Service, in_flight: Gauge, config: &ServerConfig) -> Self {
         let faults = Faults(service.metrics().clone());
         Self {
             service,
             in_flight,
-            shutdown,
             head_limits: HeadLimits { bytes: config.max_head_bytes, fields: config.max_headers },
             limits: Limits {
                 idle: config.idle_timeout,
@@ -84,18 +81,14 @@ impl Home {
             faults,
         }
     }
-
-    /// Whether a connection ends behind the request that it is on.
-    fn is_last(&self, _connection: &Conn) -> bool {
-        self.shutdown.is_draining()
-    }
 }
 
 /// Serves a connection to its end. `ahead` was read already, to find out its protocol.
-pub(super) async fn serve(stream: Stream, ahead: BytesMut, peer: Option<SocketAddr>, home: &Home) {
-    let conn = Conn::new(stream, ahead, peer, home.limits);
+pub(super) async fn serve(stream: Stream, ahead: BytesMut, peer: Peer, home: &Home, shutdown: Shutdown) {
+    let address = peer.address;
+    let conn = Conn::new(stream, ahead, peer, shutdown, home.limits);
     if let Err(lost) = run(conn, home).await {
-        tracing::debug!(%lost, ?peer, "connection ended");
+        tracing::debug!(%lost, peer = %address, "connection ended");
     }
 }
 
@@ -112,8 +105,8 @@ async fn run(mut conn: Conn, home: &Home) -> Result<(), Lost> {
             #[cfg(feature = "websocket")]
             Next::Takeover(takeover) => {
                 conn.flush().await?;
+                let drain = Box::pin(conn.shutdown.drain());
                 let (stream, ahead) = conn.into_parts();
-                let drain = Box::pin(home.shutdown.drain());
                 takeover.serve(Taken { stream, ahead: ahead.freeze(), drain }).await;
                 return Ok(());
             }

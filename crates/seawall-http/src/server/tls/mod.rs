@@ -1,0 +1,162 @@
+//! TLS, by rustls; nothing of it shows in the public interface.
+//!
+//! A [`Tls`] holds what is in force: one pointer, which a reload replaces. A connection takes it when its handshake
+//! begins and keeps it, so that a reload drops nothing. A reload that fails changes nothing.
+//!
+//! A handshake counts, and may wait for its turn, from the client's first message on: whoever connects and says nothing
+//! takes nobody's turn.
+
+mod config;
+mod error;
+mod info;
+mod load;
+mod reload;
+mod resolver;
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use rustls::server::{Acceptor, ProducesTickets};
+use seawall_core::ConfigError;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_rustls::LazyConfigAcceptor;
+
+use super::stream::Stream;
+pub use config::{ClientAuth, Identity, Pem, TlsConfig};
+pub use error::TlsError;
+#[expect(unused_imports, reason = "for the detection of the protocol")]
+pub(crate) use info::Protocol;
+pub use info::{ClientCertificate, TlsInfo, TlsVersion};
+use load::{Contents, Fingerprint};
+pub(super) use reload::Reloads;
+
+/// A checked [`TlsConfig`], for [`Listen::tls`](crate::Listen::tls). Cloning gives another handle to the same one.
+#[derive(Clone)]
+pub struct Tls(Arc<Shared>);
+
+struct Shared {
+    config: TlsConfig,
+    ticketer: Arc<dyn ProducesTickets>,
+    current: ArcSwap<rustls::ServerConfig>,
+    /// What was read last, whether or not it could be used: so that a broken file is reported once.
+    seen: Mutex<Fingerprint>,
+    turns: Semaphore,
+}
+
+impl Tls {
+    /// Checks the configuration and reads its files. Blocks while it does.
+    ///
+    /// # Errors
+    /// If a field is out of its range, a file cannot be read, or what is in it cannot be used.
+    pub fn new(config: &TlsConfig) -> Result<Self, TlsError> {
+        check(config)?;
+        let contents = Contents::read(config)?;
+        let ticketer = load::new_ticketer()?;
+        let current = load::server_config(config, &contents, &ticketer)?;
+        let turns = usize::try_from(config.max_handshakes).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
+        Ok(Self(Arc::new(Shared {
+            config: config.clone(),
+            ticketer,
+            current: ArcSwap::from_pointee(current),
+            seen: Mutex::new(contents.fingerprint()),
+            turns: Semaphore::new(turns),
+        })))
+    }
+
+    /// One certificate with its chain, and its key; everything else as [`TlsConfig`] has it by default.
+    ///
+    /// # Errors
+    /// As [`Tls::new`].
+    pub fn files(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Result<Self, TlsError> {
+        let identities = vec![Identity::files(certificate, key)];
+        Self::new(&TlsConfig { identities, ..TlsConfig::default() })
+    }
+
+    /// Reads the files again, and uses what is in them from the next handshake on. Connections stay as they are.
+    /// Blocks while it reads.
+    ///
+    /// # Errors
+    /// As [`Tls::new`]; then nothing changes.
+    pub fn reload(&self) -> Result<(), TlsError> {
+        let contents = Contents::read(&self.0.config)?;
+        *self.0.seen.lock() = contents.fingerprint();
+        self.install(&contents)
+    }
+
+    /// As [`Tls::reload`], if anything has changed since it was read last; whether it had.
+    pub(super) fn reload_if_changed(&self) -> Result<bool, TlsError> {
+        let contents = Contents::read(&self.0.config)?;
+        let now = contents.fingerprint();
+        if std::mem::replace(&mut *self.0.seen.lock(), now) == now {
+            return Ok(false);
+        }
+        self.install(&contents).map(|()| true)
+    }
+
+    fn install(&self, contents: &Contents) -> Result<(), TlsError> {
+        let new = load::server_config(&self.0.config, contents, &self.0.ticketer)?;
+        self.0.current.store(Arc::new(new));
+        Ok(())
+    }
+
+    /// How often files are to be looked at; `None` if there are none, or nobody wants it.
+    pub(super) fn reload_every(&self) -> Option<Duration> {
+        self.0.config.reload_every.filter(|_| self.0.config.sources().any(Pem::is_file))
+    }
+
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// The handshake. The client is told why, if it fails.
+    pub(super) async fn accept(&self, stream: Stream) -> io::Result<(Stream, TlsInfo)> {
+        let handshake = async {
+            let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+            let _turn = self.0.turns.acquire().await.map_err(io::Error::other)?;
+            start.into_stream(self.0.current.load_full()).await
+        };
+        let late = |_| io::Error::new(io::ErrorKind::TimedOut, "the TLS handshake took too long");
+        let stream = timeout(self.0.config.handshake_timeout, handshake).await.map_err(late)??;
+        let info = TlsInfo::of(stream.get_ref().1);
+        Ok((Stream::Tls(Box::new(stream)), info))
+    }
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Tls").field(&self.0.config).finish()
+    }
+}
+
+fn check(config: &TlsConfig) -> Result<(), ConfigError> {
+    let TlsConfig {
+        identities,
+        client_auth: _,
+        min_version: _,
+        http2: _,
+        handshake_timeout,
+        max_handshakes,
+        reload_every,
+    } = config;
+    if !(1..=1000).contains(&identities.len()) {
+        return Err(ConfigError::new("tls.identities", identities.len(), "1 to 1000 of them"));
+    }
+    if handshake_timeout.is_zero() || *handshake_timeout > Duration::from_secs(300) {
+        let value = format!("{handshake_timeout:?}");
+        return Err(ConfigError::new("tls.handshake_timeout", value, "more than zero, at most 5 min"));
+    }
+    if !(1..=1_000_000).contains(max_handshakes) {
+        return Err(ConfigError::new("tls.max_handshakes", max_handshakes, "1 to 1000000"));
+    }
+    let pauses = Duration::from_secs(1)..=Duration::from_secs(86_400);
+    if let Some(pause) = reload_every.filter(|pause| !pauses.contains(pause)) {
+        return Err(ConfigError::new("tls.reload_every", format!("{pause:?}"), "1 s to 1 day"));
+    }
+    Ok(())
+}
