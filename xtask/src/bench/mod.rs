@@ -15,7 +15,7 @@ use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use router::{RouterArgs, router};
-use server::Server;
+pub(crate) use server::Server;
 
 /// The server that the others are compared with.
 const BASELINE: &str = "axum";

@@ -12,7 +12,7 @@ const ATTEMPTS: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// A running server. Dropping it kills the process.
-pub(super) struct Server {
+pub(crate) struct Server {
     name: &'static str,
     port: u16,
     child: Child,
@@ -42,7 +42,7 @@ impl Cpu {
 }
 
 impl Server {
-    pub(super) fn start(program: &Path, name: &'static str) -> Result<Self> {
+    pub(crate) fn start(program: &Path, name: &'static str) -> Result<Self> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let mut command = Command::new("taskset");
         command.args(["-c", "0"]).arg(program).arg(format!("127.0.0.1:{port}"));
@@ -67,7 +67,12 @@ impl Server {
         self.name
     }
 
-    pub(super) fn url(&self) -> String {
+    /// Its process.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}/", self.port)
     }
 

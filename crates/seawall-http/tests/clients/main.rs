@@ -16,7 +16,6 @@ mod loads;
 mod proxies;
 #[cfg(feature = "tls")]
 mod tls;
->>>>>>> main
 #[cfg(feature = "websocket")]
 mod websocket;
 

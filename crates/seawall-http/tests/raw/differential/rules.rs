@@ -3,7 +3,7 @@
 /// Why a request that hyper takes may be refused.
 struct Rule {
     what: &'static str,
-    /// The statuses with which it is refused. 0 stands for an answer that was not sent, since the client had gone.
+    /// The statuses with which it is refused. 0 stands for none: the client ended its half before we saw an end.
     statuses: &'static [u16],
     holds: fn(&Request<'_>) -> bool,
 }
@@ -11,7 +11,7 @@ struct Rule {
 const RULES: [Rule; 14] = [
     Rule {
         what: "a line of the head, or of chunks and trailers, ends with LF alone (RFC 9112, 2.2 allows to refuse it)",
-        statuses: &[400],
+        statuses: &[400, 0],
         holds: |request| bare_lf(request.head) || request.chunked() && bare_lf(request.body),
     },
     Rule {
@@ -94,7 +94,7 @@ const RULES: [Rule; 14] = [
 /// The reason for which `bytes`, one request, may have been refused with `status`.
 pub(super) fn reason(bytes: &[u8], status: Option<u16>) -> Option<&'static str> {
     let request = Request::new(bytes);
-    let status = status?;
+    let status = status.unwrap_or(0);
     let rule = RULES.iter().find(|rule| rule.statuses.contains(&status) && (rule.holds)(&request));
     rule.map(|rule| rule.what)
 }
@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn each_rule_holds_for_what_it_is_about() {
-        check("GET / HTTP/1.1\nhost: a\r\n\r\n", &[400]);
+        check("GET / HTTP/1.1\nhost: a\r\n\r\n", &[0, 400]);
         check("GET / HTTP/1.1\r\n\r\n", &[400]);
         check("GET / HTTP/1.1\r\nhost: a\r\nhost: a\r\n\r\n", &[400]);
         check("GET / HTTP/1.1\r\nhost: a b\r\n\r\n", &[400]);
