@@ -88,7 +88,8 @@ fn drip(server: &Live, begin: &str, byte: &str) -> Vec<u16> {
 
 fn connections(registry: &Registry) -> i64 {
     let families = registry.snapshot();
-    let family = families.iter().find(|family| family.name == "seawall_connections").unwrap();
+    let family = families.iter().find(|family| family.name == "seawall_connections");
+    let Some(family) = family else { return 0 }; // it has not started yet
     let value = |value: &Value| if let Value::Gauge(value) = value { *value } else { panic!("no gauge") };
     family.samples.iter().map(|sample| value(&sample.value)).sum()
 }
@@ -171,6 +172,7 @@ fn an_answer_that_nobody_reads_is_cut() {
             stream
         })
         .into();
+    wait_until(|| connections(&registry) == 3);
     wait_until(|| over.load(SeqCst) && connections(&registry) == 0);
     let mut all = Vec::new();
     let _ = streams[1].read_to_end(&mut all); // a reset is an end as well
@@ -186,6 +188,7 @@ fn a_batch_whose_answers_nobody_reads_is_cut() {
     let mut stream = server.connect();
     stream.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
     send(&mut stream, "GET /fixed HTTP/1.1\r\nhost: a\r\n\r\n".repeat(10).as_bytes());
+    wait_until(|| connections(&registry) == 1);
     wait_until(|| connections(&registry) == 0);
 }
 
@@ -220,6 +223,7 @@ fn an_http2_connection_that_says_nothing_is_cut() {
     let server = Live::with(app, ServerConfig { idle_timeout: SHORT, head_timeout: SHORT, ..patient() });
     let mut stream = server.connect();
     send(&mut stream, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0");
+    wait_until(|| connections(&registry) == 1);
     let mut all = Vec::new();
     let _ = stream.read_to_end(&mut all);
     wait_until(|| connections(&registry) == 0);
