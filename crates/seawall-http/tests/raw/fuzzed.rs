@@ -18,8 +18,11 @@ use tokio::runtime::{Builder, Runtime};
 use crate::live::{LIMIT, Live};
 use crate::wire::shown;
 
+/// What one input goes through.
+type Target = fn(&[u8]);
+
 /// All targets, by their name: that of their folder in the corpus.
-pub(crate) const TARGETS: [(&str, fn(&[u8])); 9] = [
+pub(crate) const TARGETS: [(&str, Target); 9] = [
     ("http1", http1),
     ("differential", differential),
     ("path", path),
