@@ -14,6 +14,7 @@ chapters! {
     routing "routing.md"
     binding "binding.md"
     errors "errors.md"
+    middleware "middleware.md"
     testing "testing.md"
     files "files.md"
     websocket_and_sse "websocket-and-sse.md"

@@ -84,7 +84,6 @@ impl Body {
     }
 
     /// Whether it is certain that nothing comes.
-    #[cfg(feature = "multipart")]
     pub(crate) fn is_empty(&self) -> bool {
         matches!(&self.source, Source::Whole(bytes) if bytes.is_empty())
     }

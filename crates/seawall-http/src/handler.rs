@@ -8,9 +8,11 @@ use std::any::type_name;
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
 use crate::context::Context;
@@ -18,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::extract::{Extract, Head, Needs};
 use crate::middleware::{Middleware, Step, around};
 use crate::respond::{IntoResponse, Response};
+use crate::service::panicked;
 
 /// A handler: an async function or closure of up to eight arguments.
 #[diagnostic::on_unimplemented(
@@ -208,6 +211,26 @@ pub trait RouteOptions<M>: Sized {
         Self: Handler<M>,
     {
         Endpoint { doc: Some(operation), ..self.into_endpoint() }
+    }
+    /// Runs the handler, and the middleware written behind this, to its end even if the client goes away: for what must
+    /// not stop in the middle. It runs on a task of its own ([`Context::spawn_detached`]); the drain waits for it.
+    ///
+    /// Without it a request ends with its client: the future is dropped where it waits. The request counts as aborted
+    /// either way. A [`timeout`](RouteOptions::timeout) outside of this answers 504 and lets the handler run on; one
+    /// inside ends it. Of a body that the client broke off the rest is missing here, too.
+    fn detached(self) -> Endpoint
+    where
+        Self: Handler<M>,
+    {
+        self.with(around(|c, next| async move {
+            let inner = c.clone();
+            let run = async move { AssertUnwindSafe(next.run(inner)).catch_unwind().await };
+            let ran = c.spawn_detached("detached request", run)?.await;
+            match ran {
+                Ok(answer) => answer.unwrap_or_else(|panic| Err(panicked(&*panic))),
+                Err(cut) => Err(Error::internal(cut)),
+            }
+        }))
     }
     /// Answers 504 once the handler, and the middleware written behind this, took longer than `limit`; their future
     /// is dropped then. Inside, [`Context::deadline`] says so; one that is tighter already stays. It does not cover a

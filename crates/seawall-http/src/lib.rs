@@ -17,6 +17,7 @@ mod error;
 pub mod extract;
 mod flight;
 mod handler;
+mod head;
 mod ids;
 mod measure;
 pub mod middleware;

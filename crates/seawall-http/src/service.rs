@@ -21,6 +21,7 @@ use crate::clock;
 use crate::context::{Arrival, AtTheEnd, Context};
 use crate::error::{Error, Result};
 use crate::flight::{Flight, Tracked};
+use crate::head::Head;
 use crate::measure::End;
 use crate::middleware::{Next, send_id};
 use crate::peer::Peer;
@@ -70,7 +71,8 @@ impl Service {
     /// Dropping the future drops the handler wherever it is; the request counts as aborted then.
     pub async fn handle(&self, request: http::Request<Body>) -> Response {
         let arrival = Arrival { peer: Peer::default(), at: clock::now() };
-        let (response, mut flight) = self.answer(request, arrival).await;
+        let (head, body) = request.into_parts();
+        let (response, mut flight) = self.answer(head.into(), body, arrival).await;
         flight.end(End::Answered); // nobody tells us how far a body got that is not on a connection
         if response.bytes().is_some() { response } else { response.hold(flight) }
     }
@@ -81,15 +83,16 @@ impl Service {
         request: http::Request<Body>,
         arrival: Arrival,
     ) -> http::Response<Tracked> {
-        let (response, flight) = self.answer(request, arrival).await;
+        let (head, body) = request.into_parts();
+        let (response, flight) = self.answer(head.into(), body, arrival).await;
         Tracked::new(response, flight)
     }
 
     /// As [`Service::handle`], for the engine that sends the answer and knows when the request ends.
-    pub(crate) async fn answer(&self, request: http::Request<Body>, arrival: Arrival) -> (Response, Flight) {
+    pub(crate) async fn answer(&self, head: Head, body: Body, arrival: Arrival) -> (Response, Flight) {
         let swapped = self.slot.as_ref().map(|slot| slot.load());
         let inner = swapped.as_ref().unwrap_or(&self.inner);
-        let mut flight = Flight::new(Context::new(request, arrival, Arc::clone(&inner.shared)));
+        let mut flight = Flight::new(Context::new(head, body, arrival, Arc::clone(&inner.shared)));
         let answer = inner.answer(flight.context()).await;
         let c = flight.context();
         let (mut response, class) = match answer {

@@ -17,11 +17,12 @@ use http::{Method, StatusCode};
 use seawall_http::middleware::{
     AccessLines, AccessLog, AccessLogConfig, BasicAuth, BasicAuthConfig, BodyLimit, ConcurrencyLimit,
     ConcurrencyLimitConfig, Cors, CorsConfig, CredentialSource, Csrf, CsrfConfig, ETag, ETagConfig,
-    Idempotency, IdempotencyConfig, KeyAuth, KeyAuthConfig, LogField, LogTarget, MemoryIdempotency,
+    EarlyData, EarlyDataConfig, HostAuthorization, HostAuthorizationConfig, Idempotency, IdempotencyConfig,
+    KeyAuth, KeyAuthConfig, LogField, LogTarget, MemoryCache, MemoryCacheConfig, MemoryIdempotency,
     MemoryIdempotencyConfig, MemorySessions, MemorySessionsConfig, MethodOverride, MethodOverrideConfig,
-    RateLimitHeaders, RateLimiter, RateLimiterConfig, Recover, RequestId, Rewrite, RewriteConfig,
-    RewriteRule, SecureHeaders, SecureHeadersConfig, SessionConfig, Sessions, Trace, TrailingSlash,
-    TrailingSlashConfig,
+    RateLimitHeaders, RateLimiter, RateLimiterConfig, Recover, RequestId, ResponseCache, ResponseCacheConfig,
+    Rewrite, RewriteConfig, RewriteRule, SecureHeaders, SecureHeadersConfig, ServerTiming,
+    ServerTimingConfig, SessionConfig, Sessions, Trace, TrailingSlash, TrailingSlashConfig,
 };
 use seawall_http::routing::RouteTable;
 use seawall_http::{
@@ -58,7 +59,7 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 /// Headers that a request may bring.
-const HEADERS: [(&str, &str); 8] = [
+const HEADERS: [(&str, &str); 9] = [
     ("authorization", "Basic YW5uOmNvcnJlY3QgaG9yc2U="), // ann:correct horse
     ("x-api-key", "4f1c8e6a90b24d0f"),
     (
@@ -70,6 +71,7 @@ const HEADERS: [(&str, &str); 8] = [
     ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
     ("x-forwarded-for", "9.9.9.9"),
     ("x-request-id", "id-7"),
+    ("host", "shop.example"),
 ];
 
 fn request(target: &str) -> http::Request<Body> {
@@ -181,7 +183,25 @@ fn middleware() {
     let store = MemoryIdempotency::new(&MemoryIdempotencyConfig::default()).unwrap();
     let once = Idempotency::new(&IdempotencyConfig::default(), store).unwrap();
     check("Idempotency without a key", app().with(once), "/", EMPTY + 1);
+    let hosts = HostAuthorizationConfig { hosts: vec!["shop.example".to_owned()] };
+    let ours = HostAuthorization::new(&hosts).unwrap();
+    check("HostAuthorization", app().with(ours), "/", EMPTY);
+    check("EarlyData", app().with(EarlyData::new(&EarlyDataConfig::default()).unwrap()), "/", EMPTY);
+    let timing = ServerTiming::new(&ServerTimingConfig::default()).unwrap();
+    check("ServerTiming", app().with(timing), "/", EMPTY + 4);
     check("pre", app().pre(before(|_| Ok(None))), "/", EMPTY + 1);
+}
+#[test]
+fn an_answer_that_is_kept() {
+    let public = http::HeaderValue::from_static("public, max-age=600");
+    let hello = move |c: Context| {
+        let public = public.clone();
+        async move { Ok::<_, Error>(c.text(200, "hello")?.header(http::header::CACHE_CONTROL, public)) }
+    };
+    let store = MemoryCache::new(&MemoryCacheConfig::default()).unwrap();
+    let cache = ResponseCache::new(&ResponseCacheConfig::default(), store).unwrap();
+    // The context, the middleware's future, and two each for the headers' copy and the age.
+    check("ResponseCache, a hit", App::new().with(cache).get("/", hello), "/", 6);
 }
 #[cfg(feature = "jwt")]
 #[test]

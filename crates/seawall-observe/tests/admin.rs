@@ -5,15 +5,15 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use seawall_core::metrics::Registry;
 use seawall_http::{App, Context, Result, ServerConfig};
 use seawall_observe::{Admin, AdminConfig, AdminError};
-use seawall_tasks::Tasks;
+use seawall_tasks::{Tasks, TasksConfig};
 
 /// Far more than anything here takes, so that a busy machine fails no test.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -103,6 +103,33 @@ fn tasks_are_shown_by_where_they_were_started() {
     );
     assert!(shown["sites"][0]["place"].as_str().unwrap().contains("tests/admin.rs"), "{shown}");
     drop(task);
+}
+
+#[test]
+fn a_task_that_does_not_let_go_is_shown_as_stuck() {
+    let admin = start(&Registry::new());
+    let config = TasksConfig { stuck_after: Duration::from_nanos(1), ..TasksConfig::default() };
+    let tasks = Tasks::new(&config).unwrap();
+    admin.show_tasks(&tasks);
+    let (told, running) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let worker = thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let busy = async move {
+            told.send(()).unwrap();
+            let _ = released.recv(); // a wait that is none to the runtime: the mistake that is to be found
+        };
+        runtime.block_on(async { tasks.spawn("busy", busy).unwrap().await.unwrap() });
+    });
+    running.recv().unwrap();
+    let (status, _, body) = get(admin.local_addr(), "/debug/seawall/tasks");
+    release.send(()).unwrap();
+    worker.join().unwrap();
+    let shown: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, shown["stuck"][0]["name"].as_str()), (200, Some("busy")), "{shown}");
+    let (_, _, body) = get(admin.local_addr(), "/debug/seawall/tasks");
+    let shown: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(shown["stuck"], serde_json::json!([]), "{shown}");
 }
 
 #[test]

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use seawall_tasks::{Full, Overflow, TaskError, Tasks, TasksConfig, Workers, WorkersConfig};
+use seawall_tasks::{
+    Full, Overflow, Sender, TaskError, Tasks, TasksConfig, Workers, WorkersConfig, channel, select,
+};
 
 fn tasks() -> Tasks {
     Tasks::new(&TasksConfig::default()).unwrap()
@@ -252,5 +254,42 @@ fn the_first_error_ends_for_each() {
         };
         assert_eq!(seawall_tasks::for_each(0..1_000, two, &work).await, Err("three"));
         assert!(begun.load(SeqCst) < 10);
+    });
+}
+
+/// As a goroutine would: two channels in one loop, until both have ended. A `recv` that loses the race is dropped, and
+/// must not take a value along.
+#[test]
+fn select_takes_from_several_channels_and_loses_nothing() {
+    block_on(async {
+        let tasks = tasks();
+        let (numbers, first) = channel(2, Overflow::Wait).unwrap();
+        let (words, second) = channel(2, Overflow::Wait).unwrap();
+        let count = |out: Sender<u64>, range: std::ops::Range<u64>| async move {
+            for number in range {
+                out.send(number).await.unwrap();
+                if number % 7 == 0 {
+                    tokio::task::yield_now().await;
+                }
+            }
+        };
+        tasks.spawn("numbers", count(numbers, 0..1_000)).unwrap();
+        tasks.spawn("words", count(words, 1_000..2_000)).unwrap();
+        let (mut seen, mut open) = (Vec::new(), [true, true]);
+        while open != [false, false] {
+            select! {
+                next = first.recv(), if open[0] => match next {
+                    Some(number) => seen.push(number),
+                    None => open[0] = false,
+                },
+                next = second.recv(), if open[1] => match next {
+                    Some(number) => seen.push(number),
+                    None => open[1] = false,
+                },
+            }
+        }
+        seen.sort_unstable();
+        assert_eq!(seen, (0..2_000).collect::<Vec<_>>());
+        tasks.drained().await;
     });
 }

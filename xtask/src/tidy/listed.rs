@@ -8,6 +8,10 @@ use super::{Finding, Tree};
 const UNSAFE_LIST: &str = "docs/UNSAFE.md";
 const METRIC_LIST: &str = "docs/METRICS.md";
 const FEATURE_LIST: &str = "docs/FEATURES.md";
+const MIDDLEWARE_LIST: &str = "docs/MIDDLEWARE.md";
+const MIDDLEWARE_FOLDER: &str = "crates/seawall-http/src/middleware/";
+/// What any middleware may be made of or wrapped in.
+const FORMS_OF_MIDDLEWARE: [&str; 4] = ["Around", "F", "Hook", "Unless"];
 
 /// A metric's name begins with one of these.
 const METRIC_PREFIXES: [&str; 4] = ["seawall_", "http_server_", "process_", "flashsale_"];
@@ -100,6 +104,40 @@ fn chapters(tree: &Tree) -> impl Iterator<Item = Finding> {
             Finding::new(path, 1, "list the chapter in guide/src/SUMMARY.md and in examples/guide.rs")
         })
     })
+}
+
+/// Every middleware of the framework has a row in docs/MIDDLEWARE.md and shows in its documentation how to use it.
+pub(super) fn middleware(tree: &Tree) -> Vec<Finding> {
+    let table: Vec<&str> = tree
+        .document(MIDDLEWARE_LIST)
+        .unwrap_or_default()
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split(" | ").next())
+        .collect();
+    let sources = tree.sources.iter().filter(|source| source.path.starts_with(MIDDLEWARE_FOLDER));
+    let mut findings = Vec::new();
+    for source in sources.filter(|source| !source.is_test()) {
+        let code = source.product_lines().map(|(_, line)| line.code.as_str());
+        let names = code.filter_map(|code| code.split_once(" Middleware for ")?.1.split(['<', ' ']).next());
+        for name in names.filter(|name| !FORMS_OF_MIDDLEWARE.contains(name)) {
+            let head = format!("pub struct {name}");
+            let at = source.lines.iter().position(|line| {
+                line.code.strip_prefix(&head).is_some_and(|rest| rest.starts_with(['<', '(', ';', ' ']))
+            });
+            let Some(at) = at else { continue };
+            let above = source.lines[..at].iter().rev();
+            let mut about = above.take_while(|line| !line.comment.is_empty() || line.code.starts_with("#["));
+            if !about.any(|line| line.comment.contains("```")) {
+                let message = format!("show in an example how `{name}` is used");
+                findings.push(Finding::new(&source.path, at + 1, message));
+            }
+            if !table.iter().any(|cell| cell.contains(&format!("`{name}`"))) {
+                let message = format!("`{name}` has no row in {MIDDLEWARE_LIST}");
+                findings.push(Finding::new(&source.path, at + 1, message));
+            }
+        }
+    }
+    findings
 }
 
 /// Compares what was found (name, with the place of one) with the rows of a list.

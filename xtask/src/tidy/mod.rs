@@ -56,7 +56,7 @@ struct Source {
 /// A rule's name and the rule.
 type Rule = (&'static str, fn(&Tree) -> Vec<Finding>);
 
-const RULES: [Rule; 10] = [
+const RULES: [Rule; 11] = [
     ("dependency edges", manifests::edges),
     ("manifest settings", manifests::settings),
     ("lengths", lengths::lengths),
@@ -67,6 +67,7 @@ const RULES: [Rule; 10] = [
     ("metrics", listed::metrics),
     ("README", listed::readme),
     ("features", listed::features),
+    ("middleware", listed::middleware),
 ];
 
 /// Everything that breaks a rule, rule by rule.

@@ -54,6 +54,15 @@ fn the_readme_is_compiled() {
     check_repository("README");
 }
 
+#[test]
+fn every_yes_names_a_test() {
+    check_repository("features");
+}
+#[test]
+fn every_middleware_is_listed_and_shown() {
+    check_repository("middleware");
+}
+
 // === bad examples ===
 
 /// Runs a rule on a small tree; `expected` are the findings, each as `path:line: ` and a part of the message.
@@ -289,6 +298,23 @@ fn a_feature_without_its_test_is_found_and_so_is_a_chapter_that_nobody_compiles(
     ];
     let expected = [("docs/FEATURES.md:2", "no test `gone`"), ("guide/src/two.md:1", "list the chapter")];
     check(listed::features, &files, &expected);
+}
+
+#[test]
+fn a_middleware_without_example_or_row_is_found() {
+    let shown = "/// Says `hello`.\n///\n/// ```\n/// app.with(Shown);\n/// ```\n#[derive(Debug)]\npub struct Shown<S>(S);\nimpl<S: Store> Middleware for Shown<S> {}\n";
+    let bare = "/// Says nothing.\npub struct Bare;\nimpl Middleware for Bare {}\npub struct Around;\nimpl Middleware for Around {}\n";
+    let files = [
+        ("crates/seawall-http/src/middleware/shown.rs", shown),
+        ("crates/seawall-http/src/middleware/bare.rs", bare),
+        ("crates/seawall-http/src/bare.rs", bare),
+        ("docs/MIDDLEWARE.md", "| `Shown`, `Other` | why |\n| a | `Bare` |\n"),
+    ];
+    let expected = [
+        ("crates/seawall-http/src/middleware/bare.rs:2", "show in an example how `Bare`"),
+        ("crates/seawall-http/src/middleware/bare.rs:2", "`Bare` has no row"),
+    ];
+    check(listed::middleware, &files, &expected);
 }
 
 // === the scanner ===

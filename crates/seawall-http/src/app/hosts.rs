@@ -83,8 +83,8 @@ pub(crate) fn host_of(c: &Context) -> Option<&str> {
     authority.or_else(|| c.header(header::HOST))
 }
 
-/// Without the port and the dot that may end it, in lower case.
-fn name_of(host: &str) -> Option<Cow<'_, str>> {
+/// The host without the port and the dot that may end it, in lower case; `None` for half an address.
+pub(crate) fn name_of(host: &str) -> Option<Cow<'_, str>> {
     let name = match host.strip_prefix('[') {
         Some(address) => address.split_once(']')?.0,
         None => host.split_once(':').map_or(host, |(name, _)| name),
@@ -94,7 +94,8 @@ fn name_of(host: &str) -> Option<Cow<'_, str>> {
     Some(if lower { Cow::Borrowed(name) } else { Cow::Owned(name.to_ascii_lowercase()) })
 }
 
-fn check(name: &str) -> Result<(), String> {
+/// Whether a name is one that a host may have; what is wrong with it, otherwise.
+pub(crate) fn check(name: &str) -> Result<(), String> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     if name.split('.').any(|label| label.is_empty() || !label.bytes().all(plain)) {
         return Err("a host is `api.example.com` or `*.example.com`, without a port".to_owned());

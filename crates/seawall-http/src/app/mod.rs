@@ -37,7 +37,7 @@ use crate::swap::Swap;
 
 pub(crate) use chain::Chain;
 pub use group::Group;
-pub(crate) use hosts::{host_of, subdomain};
+pub(crate) use hosts::{check as check_host, host_of, name_of as host_name, subdomain};
 pub use listing::{RouteInfo, Routes};
 pub(crate) use names::Names;
 pub(crate) use router::{LookUp, Router};

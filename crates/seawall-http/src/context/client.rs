@@ -43,7 +43,7 @@ impl Context {
         if let Some(host) = self.behind_proxies().and_then(|client| client.host.as_deref()) {
             return Some(host);
         }
-        if let Some(authority) = self.0.head.uri.authority() {
+        if let Some(authority) = self.0.head.uri().authority() {
             let named = authority.as_str();
             return Some(named.rsplit_once('@').map_or(named, |(_, host)| host));
         }

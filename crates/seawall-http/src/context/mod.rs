@@ -27,6 +27,7 @@ use parking_lot::Mutex;
 use crate::app::{Chain, Shared};
 use crate::body::Body;
 use crate::error::Result;
+use crate::head::Head;
 use crate::middleware::Lines;
 use crate::peer::Peer;
 use crate::proxies::Client;
@@ -51,7 +52,7 @@ pub(crate) struct Arrival {
 }
 
 struct Exchange {
-    head: http::request::Parts,
+    head: Head,
     arrival: Arrival,
     body: Mutex<BodyState>,
     matched: OnceLock<Matched>,
@@ -100,10 +101,10 @@ pub(crate) struct Matched {
 
 struct Rewritten(Uri);
 struct MethodOverridden(Method);
+struct ConditionsTaken;
 
 impl Context {
-    pub(crate) fn new(request: http::Request<Body>, arrival: Arrival, shared: Arc<Shared>) -> Self {
-        let (head, body) = request.into_parts();
+    pub(crate) fn new(head: Head, body: Body, arrival: Arrival, shared: Arc<Shared>) -> Self {
         Self(Arc::new(Exchange {
             head,
             arrival,
@@ -124,23 +125,28 @@ impl Context {
 
     /// The method; after a [`MethodOverride`](crate::middleware::MethodOverride), the new one.
     pub fn method(&self) -> &Method {
-        self.0.values.last::<MethodOverridden>().map_or(&self.0.head.method, |overridden| &overridden.0)
+        self.0.values.last::<MethodOverridden>().map_or(self.0.head.method(), |overridden| &overridden.0)
     }
     /// The target; after [`Context::rewrite`], the new one.
     pub fn uri(&self) -> &Uri {
-        self.0.values.last::<Rewritten>().map_or(&self.0.head.uri, |rewritten| &rewritten.0)
+        self.0.values.last::<Rewritten>().map_or_else(|| self.0.head.uri(), |rewritten| &rewritten.0)
     }
     /// The path as it was sent, not decoded.
     pub fn path(&self) -> &str {
-        self.uri().path()
+        self.0.values.last::<Rewritten>().map_or_else(|| self.0.head.path(), |rewritten| rewritten.0.path())
     }
     /// The HTTP version.
     pub fn version(&self) -> Version {
-        self.0.head.version
+        self.0.head.version()
     }
     /// The headers.
     pub fn headers(&self) -> &HeaderMap {
-        &self.0.head.headers
+        self.0.head.headers()
+    }
+    /// The first value of a header whose name is in lower case, without the work that [`Context::headers`] is: for
+    /// what looks at every request.
+    pub(crate) fn field(&self, name: &str) -> Option<&[u8]> {
+        self.0.head.field(name)
     }
     /// A header as text; `None` if it is missing or no visible ASCII.
     pub fn header(&self, name: impl header::AsHeaderName) -> Option<&str> {
@@ -178,7 +184,9 @@ impl Context {
     /// This request's id: `X-Request-Id` if the client sent a plausible one, else a new one. Made when first asked
     /// for; it comes back to the client only through the [`RequestId`](crate::middleware::RequestId) middleware.
     pub fn request_id(&self) -> &str {
-        self.0.request_id.get_or_init(|| crate::middleware::request_id(self.headers()))
+        self.0
+            .request_id
+            .get_or_init(|| crate::middleware::request_id(self.field(crate::middleware::REQUEST_ID)))
     }
 
     /// Remembers `value` for whoever comes later; it hides an earlier one of its type. A request carries at most 64
@@ -204,6 +212,27 @@ impl Context {
     /// 500, naming the type for the log, if nobody gave it.
     pub fn state<T: Any + Send + Sync>(&self) -> Result<&T> {
         self.0.shared.state::<T>().map(|state| &***state)
+    }
+
+    /// Whoever calls this compares the conditions of the request with the answer; further in nobody does, so that the
+    /// answer is whole.
+    pub(crate) fn take_conditions(&self) {
+        let any = [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE];
+        if any.iter().any(|name| self.headers().contains_key(name)) {
+            self.set(ConditionsTaken);
+        }
+    }
+    pub(crate) fn conditions_are_taken(&self) -> bool {
+        self.get::<ConditionsTaken>().is_some()
+    }
+
+    /// Whether the request brings a body, as far as that can be known before it is read.
+    pub(crate) fn has_body(&self) -> bool {
+        match &*self.0.body.lock() {
+            BodyState::Unread(body) => !body.is_empty(),
+            BodyState::Whole(bytes) => !bytes.is_empty(),
+            BodyState::Taken | BodyState::Refused { .. } => true,
+        }
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {

@@ -23,6 +23,7 @@ use serde::Serialize;
 pub use build::BuildError;
 pub(crate) use status::allow_value;
 pub(crate) use status::of_fault as status_of_fault;
+pub(crate) use status::{NO_ROOM, no_room};
 
 /// A result whose error is [`Error`], unless said otherwise.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

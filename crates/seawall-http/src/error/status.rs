@@ -90,6 +90,10 @@ impl Error {
     pub fn invalid(message: impl Into<Text>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, message)
     }
+    /// 425: not before the handshake is over, because it may be a replay (RFC 8470, 5.2).
+    pub fn too_early(message: impl Into<Text>) -> Self {
+        Self::new(StatusCode::TOO_EARLY, message)
+    }
     /// 426: only over another protocol, named in `Upgrade`.
     pub fn upgrade_required(protocol: HeaderValue) -> Self {
         Self::new(StatusCode::UPGRADE_REQUIRED, "Upgrade Required")
@@ -135,6 +139,10 @@ impl Error {
     pub fn deadline_exceeded() -> Self {
         Self::new(StatusCode::GATEWAY_TIMEOUT, "the answer took too long")
     }
+    /// 504: the client wants nothing but what is in the cache, and it is not there (RFC 9111, 5.2.1.7).
+    pub fn not_in_cache() -> Self {
+        Self::new(StatusCode::GATEWAY_TIMEOUT, "this is not in the cache")
+    }
 }
 
 /// The value of an `Allow` header.
@@ -166,6 +174,21 @@ pub(super) fn is_limit(status: StatusCode) -> bool {
             | StatusCode::URI_TOO_LONG
             | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
     )
+}
+
+/// The answer to a request for which there is no room, ready to be written: whoever has too much to do should not have
+/// to think about saying so. The first form is for a connection that goes on, the second for one that ends.
+pub(crate) const NO_ROOM: [&[u8]; 2] = [
+    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\n\r\n",
+    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+];
+
+/// The same for HTTP/2.
+pub(crate) fn no_room<B>(body: B) -> http::Response<B> {
+    let mut response = http::Response::new(body);
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    response
 }
 
 /// What bytes are answered with that are no request.
@@ -248,7 +271,9 @@ mod tests {
         check(&Error::too_many_requests("no"), 429, Class::Transient);
         check(&Error::bad_gateway("no"), 502, Class::Transient);
         check(&Error::unavailable("no"), 503, Class::Transient);
+        check(&Error::too_early("no"), 425, Class::Transient);
         check(&Error::deadline_exceeded(), 504, Class::Transient);
+        check(&Error::not_in_cache(), 504, Class::Transient);
     }
     #[test]
     fn what_is_broken_here_is_of_the_system() {

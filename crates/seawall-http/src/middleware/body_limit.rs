@@ -7,6 +7,17 @@ use crate::respond::Response;
 
 /// The most bytes a request's body may have; one more is a 413, chunked or not. The innermost limit counts. The
 /// app's own default is [`ServerConfig::body_limit`](crate::ServerConfig::body_limit).
+///
+/// ```
+/// use seawall_http::middleware::BodyLimit;
+/// use seawall_http::{App, RouteOptions as _};
+///
+/// async fn upload(picture: bytes::Bytes) -> String {
+///     format!("{} bytes", picture.len())
+/// }
+///
+/// let app = App::new().with(BodyLimit::new(64 << 10)).post("/pictures", upload.with(BodyLimit::new(8 << 20)));
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct BodyLimit(usize);
 

@@ -74,14 +74,16 @@ impl ETag {
             response.headers_mut().insert(header::ETAG, tag);
         }
         let tag = response.headers().get(header::ETAG).and_then(|tag| tag.to_str().ok());
-        if tag.is_some_and(|tag| lists_tag(c.headers(), &header::IF_NONE_MATCH, tag)) {
+        if !c.conditions_are_taken()
+            && tag.is_some_and(|tag| lists_tag(c.headers(), &header::IF_NONE_MATCH, tag))
+        {
             not_modified(response);
         }
     }
 }
 
 /// What a 304 has of the 200 that it stands for: all headers but those that describe a body (RFC 9110, 15.4.5).
-fn not_modified(response: &mut Response) {
+pub(super) fn not_modified(response: &mut Response) {
     response.set_status(StatusCode::NOT_MODIFIED);
     response.set_body(bytes::Bytes::new());
     let of_the_body =

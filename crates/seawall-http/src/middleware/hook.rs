@@ -21,11 +21,29 @@ pub struct Hook {
 }
 
 /// A synchronous look at each request; `Some` answers at once.
+///
+/// ```
+/// use seawall_http::{App, before};
+///
+/// let closed = before(|c| if c.path() == "/shop" { c.text(200, "closed today").map(Some) } else { Ok(None) });
+/// let app = App::new().with(closed).get("/shop", async || "open");
+/// ```
 pub fn before(look: impl Fn(&Context) -> Result<Option<Response>> + Send + Sync + 'static) -> Hook {
     Hook { before: Some(Arc::new(look)), ..Hook::default() }
 }
 
 /// A synchronous look at each answer, failures included.
+///
+/// ```
+/// use http::{HeaderValue, header};
+/// use seawall_http::{App, after};
+///
+/// let named = after(|_, answer| match answer {
+///     Ok(response) => _ = response.headers_mut().insert(header::SERVER, HeaderValue::from_static("shop")),
+///     Err(error) => _ = error.headers_mut().insert(header::SERVER, HeaderValue::from_static("shop")),
+/// });
+/// let app = App::new().with(named).get("/", async || "hello");
+/// ```
 pub fn after(look: impl Fn(&Context, &mut Result<Response>) + Send + Sync + 'static) -> Hook {
     Hook { after: Some(Arc::new(look)), ..Hook::default() }
 }

@@ -16,8 +16,11 @@ mod cors;
 mod csrf;
 #[cfg(feature = "compression")]
 mod decompress;
+mod digest;
+mod early_data;
 mod etag;
 mod hook;
+mod host_authorization;
 mod idempotency;
 mod method_override;
 mod next;
@@ -25,10 +28,12 @@ mod rate_limiter;
 mod recover;
 mod redirect;
 mod request_id;
+mod response_cache;
 mod rewrite;
 mod seconds;
 mod secret;
 mod secure_headers;
+mod server_timing;
 mod session;
 mod timeout;
 mod trace;
@@ -61,9 +66,11 @@ pub use cors::{Cors, CorsConfig};
 pub use csrf::{Csrf, CsrfConfig, CsrfToken};
 #[cfg(feature = "compression")]
 pub use decompress::{Decompress, DecompressConfig};
+pub use early_data::{EarlyData, EarlyDataConfig};
 pub use etag::{ETag, ETagConfig};
 pub(crate) use hook::Looked;
 pub use hook::{Hook, after, before};
+pub use host_authorization::{HostAuthorization, HostAuthorizationConfig};
 pub use idempotency::{
     Begun, Idempotency, IdempotencyConfig, IdempotencyStore, MemoryIdempotency, MemoryIdempotencyConfig,
     StoredAnswer,
@@ -74,10 +81,14 @@ pub use rate_limiter::{RateLimitHeaders, RateLimiter, RateLimiterConfig};
 pub use recover::Recover;
 pub use redirect::{CanonicalRedirect, CanonicalRedirectConfig, CanonicalUrl};
 pub use request_id::RequestId;
-pub(crate) use request_id::{request_id, send_id};
+pub(crate) use request_id::{NAME as REQUEST_ID, request_id, send_id};
+pub use response_cache::{
+    CacheLookup, CacheStore, CachedAnswer, MemoryCache, MemoryCacheConfig, MemoryClaim, ResponseCache,
+    ResponseCacheConfig, cache_key,
 pub use rewrite::{Rewrite, RewriteConfig, RewriteRule};
 pub use secret::Secret;
 pub use secure_headers::{SecureHeaders, SecureHeadersConfig};
+pub use server_timing::{ServerTiming, ServerTimingConfig};
 pub use session::{MemorySessions, MemorySessionsConfig, Session, SessionConfig, SessionStore, Sessions};
 pub use timeout::{Timeout, TimeoutConfig};
 pub use trace::Trace;
@@ -139,6 +150,18 @@ where
 }
 
 /// A closure as a middleware whose type has a name: for `fn my_middleware(config) -> impl Middleware`.
+///
+/// ```
+/// use seawall_http::{App, Error, Middleware, around};
+///
+/// fn only_on(host: &'static str) -> impl Middleware {
+///     around(move |c, next| async move {
+///         if c.host() == Some(host) { next.run(c).await } else { Err(Error::not_found("not here")) }
+///     })
+/// }
+///
+/// App::new().with(only_on("shop.example")).get("/", async || "hello");
+/// ```
 pub fn around<F, Fut>(run: F) -> Around<F>
 where
     F: Fn(Context, Next) -> Fut + Send + Sync + 'static,

@@ -35,6 +35,12 @@ impl WireBody {
         }
     }
 
+    /// Takes all of it, if all of it is there.
+    pub(crate) fn take_whole(&mut self) -> Option<Bytes> {
+        let ResponseBody::Whole(bytes) = &mut self.body else { return None };
+        Some(std::mem::take(bytes))
+    }
+
     /// Takes out who gets the connection after this answer.
     #[cfg(feature = "websocket")]
     pub(crate) fn take_takeover(&mut self) -> Option<Takeover> {

@@ -7,6 +7,7 @@ mod body;
 mod disposition;
 mod event;
 mod events;
+mod fields;
 pub(crate) mod file;
 mod jsonp;
 mod mapped;
@@ -32,6 +33,7 @@ pub(crate) use body::{BodyFailed, WireBody};
 pub(crate) use disposition::Disposition;
 pub use event::Event;
 pub use events::{NotSent, Sse, SseSender};
+pub(crate) use fields::Fields;
 pub use file::File;
 pub(crate) use file::disk;
 pub(crate) use file::lists_tag;
@@ -59,7 +61,7 @@ const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 /// An answer. `Send + Sync`, so that a middleware may look at it across an `.await`.
 pub struct Response {
     status: StatusCode,
-    headers: HeaderMap,
+    headers: Fields,
     body: ResponseBody,
     held: Option<Permits>,
 }
@@ -91,7 +93,7 @@ impl Response {
     }
 
     fn with_body(status: StatusCode, body: ResponseBody) -> Self {
-        Self { status, headers: HeaderMap::new(), body, held: None }
+        Self { status, headers: Fields::default(), body, held: None }
     }
 
     /// An answer whose body is written while it is sent: `write` gets a [`BodyWriter`], whose `write` waits until
@@ -141,11 +143,11 @@ impl Response {
     }
     /// The headers.
     pub fn headers(&self) -> &HeaderMap {
-        &self.headers
+        self.headers.map()
     }
     /// The headers, to change.
     pub fn headers_mut(&mut self) -> &mut HeaderMap {
-        &mut self.headers
+        self.headers.map_mut()
     }
     /// The body, if it is all there; `None` while it is a stream.
     pub fn bytes(&self) -> Option<&Bytes> {
@@ -181,17 +183,22 @@ impl Response {
             ResponseBody::Takeover(_) => None,
         };
         if let Some(length) = length {
-            self.headers.entry(header::CONTENT_LENGTH).or_insert_with(|| length.into());
+            self.headers.map_mut().entry(header::CONTENT_LENGTH).or_insert_with(|| length.into());
         }
         self.body = ResponseBody::Whole(Bytes::new());
         self
     }
 
     pub(crate) fn into_wire(self) -> http::Response<WireBody> {
-        let mut response = http::Response::new(WireBody::new(self.body, self.held));
-        *response.status_mut() = self.status;
-        *response.headers_mut() = self.headers;
+        let (status, headers, body) = self.into_parts();
+        let mut response = http::Response::new(body);
+        *response.status_mut() = status;
+        *response.headers_mut() = headers.into_map();
         response
+    }
+
+    pub(crate) fn into_parts(self) -> (StatusCode, Fields, WireBody) {
+        (self.status, self.headers, WireBody::new(self.body, self.held))
     }
 }
 

@@ -99,7 +99,8 @@ where
         let mut response = self.1.into_response()?;
         for (name, value) in self.0 {
             let name = name.try_into().map_err(Into::into)?;
-            response.headers.insert(name, value.try_into().map_err(Into::into)?);
+            let value = value.try_into().map_err(Into::into)?;
+            response.headers_mut().insert(name, value);
         }
         Ok(response)
     }

@@ -14,6 +14,10 @@ pub struct ServerConfig {
     /// Connections held at once; further ones wait in the kernel's queue. 1 to 1,000,000. Default: 0.8 x the
     /// process's limit on open files, at most 65,536.
     pub max_connections: u32,
+    /// Requests in flight at once in the whole process; a further one is answered 503 before it becomes a request, from
+    /// bytes that are ready, and counted in `seawall_http_refused_total`. A last line of defence: it does not know what
+    /// the service can do. 1 to 10,000,000. Default 65,536.
+    pub max_in_flight: u32,
     /// How long the kernel's queue of connections may get; the kernel cuts it to `net.core.somaxconn`. At least 1.
     /// Default 4096.
     pub backlog: u16,
@@ -59,6 +63,7 @@ impl Default for ServerConfig {
         Self {
             workers: None,
             max_connections: max_connections(open_file_limit()),
+            max_in_flight: 65_536,
             backlog: 4096,
             head_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
@@ -84,6 +89,7 @@ impl ServerConfig {
         let Self {
             workers,
             max_connections,
+            max_in_flight,
             backlog,
             head_timeout,
             idle_timeout,
@@ -102,6 +108,7 @@ impl ServerConfig {
         } = self;
         within("server.workers", workers.unwrap_or(1), 1, 1024)?;
         within("server.max_connections", *max_connections as usize, 1, 1_000_000)?;
+        within("server.max_in_flight", *max_in_flight as usize, 1, 10_000_000)?;
         within("server.backlog", usize::from(*backlog), 1, usize::from(u16::MAX))?;
         within("server.max_head_bytes", *max_head_bytes, 8 << 10, 1 << 20)?;
         within("server.max_headers", *max_headers, 1, 1000)?;
@@ -130,6 +137,10 @@ impl ServerConfig {
 
     pub(crate) fn workers(&self) -> usize {
         self.workers.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from))
+    }
+
+    pub(crate) fn in_flight_cap(&self) -> NonZeroU32 {
+        NonZeroU32::new(self.max_in_flight).unwrap_or(NonZeroU32::MIN)
     }
 
     pub(crate) fn connection_cap(&self) -> NonZeroU32 {

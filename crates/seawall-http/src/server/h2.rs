@@ -22,6 +22,7 @@ use hyper::server::conn::http2::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
+use seawall_guard::Permit;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::h1::Home;
@@ -31,6 +32,7 @@ use super::watch::{Wait, Watch};
 use crate::body::Body;
 use crate::clock;
 use crate::context::Arrival;
+use crate::error::no_room;
 use crate::flight::Tracked;
 use crate::measure::Counted;
 use crate::peer::Peer;
@@ -187,18 +189,22 @@ async fn answer(
     peer: Peer,
     open: Open,
 ) -> Result<hyper::Response<Guarded>, Infallible> {
-    let guards = (Counted::start(&home.in_flight), open);
+    let Ok(permit) = home.gate.try_acquire() else {
+        home.refused.inc();
+        return Ok(no_room(Guarded(None)));
+    };
+    let guards = (Counted::start(&home.in_flight), open, permit);
     let arrival = Arrival { peer, at: clock::now() };
     let mut response = home.service.respond(request.map(Body::from_http), arrival).await;
     response.body_mut().wire().end_with(|| shutdown.drain());
-    Ok(response.map(|body| Guarded { body, _guards: guards }))
+    Ok(response.map(|body| Guarded(Some((body, guards)))))
 }
 
-/// An answer's body, with what ends when it does: the request is counted, and its connection is not idle.
-struct Guarded {
-    body: Tracked,
-    _guards: (Counted, Open),
-}
+/// What ends when an answer's body does: the request is counted, its connection is not idle, and it has its room.
+type Guards = (Counted, Open, Permit);
+
+/// An answer's body, if it has one.
+struct Guarded(Option<(Tracked, Guards)>);
 
 impl hyper::body::Body for Guarded {
     type Data = Bytes;
@@ -208,13 +214,16 @@ impl hyper::body::Body for Guarded {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyFailed>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        match &mut self.0 {
+            Some((body, _)) => Pin::new(body).poll_frame(cx),
+            None => Poll::Ready(None),
+        }
     }
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.0.as_ref().is_none_or(|(body, _)| body.is_end_stream())
     }
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.0.as_ref().map_or_else(|| SizeHint::with_exact(0), |(body, _)| body.size_hint())
     }
 }
 

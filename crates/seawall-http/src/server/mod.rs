@@ -136,7 +136,7 @@ impl Server {
     /// If a thread or a runtime cannot be made.
     pub fn run(self) -> Result<()> {
         let workers = self.config.workers();
-        let (peers, inboxes) = Peers::new(workers, self.service.metrics());
+        let (peers, inboxes) = Peers::new(workers, self.config.in_flight_cap(), self.service.metrics());
         let cap = Cap::new(self.config.connection_cap());
         for bound in &self.bound {
             let max_connections = self.config.max_connections;
@@ -197,7 +197,7 @@ impl Server {
 
     /// The one worker of a server that has no runtimes of its own.
     fn into_worker(self) -> Result<(Worker, OnDrain)> {
-        let (peers, inboxes) = Peers::new(1, self.service.metrics());
+        let (peers, inboxes) = Peers::new(1, self.config.in_flight_cap(), self.service.metrics());
         let inbox = inboxes.into_iter().next().expect("one worker has one inbox");
         let listener = self.listener(0, Cap::new(self.config.connection_cap()))?;
         let Self { service, config, bound, shutdown, on_drain } = self;

@@ -1,10 +1,12 @@
 //! One worker: a runtime, an inbox of accepted sockets, and the connections it serves.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use seawall_core::metrics::{Gauge, Registry};
+use seawall_guard::Gate;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 
@@ -26,6 +28,8 @@ pub(super) struct Peers(Arc<Shared>);
 
 struct Shared {
     peers: Vec<Peer>,
+    /// What is in flight in the whole process.
+    gate: Gate,
     /// Workers that have not ended, and the news that the last one has.
     running: AtomicUsize,
     ended: Notify,
@@ -38,15 +42,27 @@ struct Peer {
 }
 
 impl Peers {
-    pub(super) fn new(workers: usize, registry: &Registry) -> (Self, Vec<mpsc::Receiver<HandedOver>>) {
+    pub(super) fn new(
+        workers: usize,
+        max_in_flight: NonZeroU32,
+        registry: &Registry,
+    ) -> (Self, Vec<mpsc::Receiver<HandedOver>>) {
         let (peers, inboxes) = (0..workers).map(|number| peer(number, registry)).unzip();
-        (Self(Arc::new(Shared { peers, running: AtomicUsize::new(workers), ended: Notify::new() })), inboxes)
+        (
+            Self(Arc::new(Shared {
+                peers,
+                gate: Gate::new(max_in_flight),
+                running: AtomicUsize::new(workers),
+                ended: Notify::new(),
+            })),
+            inboxes,
+        )
     }
 
     /// What the connections of a worker have in common.
     pub(super) fn home(&self, number: usize, service: &Service, config: &ServerConfig) -> Arc<Home> {
         let in_flight = self.0.peers[number].in_flight.clone();
-        Arc::new(Home::new(service.clone(), in_flight, config))
+        Arc::new(Home::new(service.clone(), in_flight, self.0.gate.clone(), config))
     }
 
     /// The worker with the fewest connections and requests in flight; `own` among equals, because handing over costs

@@ -1,4 +1,5 @@
-//! In a real browser: a page from files, WebSockets, server-sent events, an upload.
+//! In a real browser: a page from files, WebSockets, server-sent events, an upload; and, in `middleware.rs`, CORS, CSRF,
+//! compression and static files.
 
 #![cfg(all(feature = "websocket", feature = "multipart"))]
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
@@ -6,6 +7,8 @@
 mod chromium;
 #[path = "../live/mod.rs"]
 mod live;
+#[cfg(feature = "compression")]
+mod middleware;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};

@@ -13,7 +13,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use seawall_core::metrics::{Registry, Value};
 use seawall_http::middleware::AccessLog;
-use seawall_http::{App, Context, Error, Result, ServerConfig, ShutdownHandle, before};
+use seawall_http::{App, Context, Error, Result, RouteOptions as _, ServerConfig, ShutdownHandle, before};
 use tokio::sync::Notify;
 
 use crate::block_on;
@@ -142,6 +142,75 @@ fn a_client_that_leaves_in_the_middle_of_a_body_is_too() {
     assert_eq!((server.counted().len(), server.in_flight()), (0, 1));
     drop(stream);
     server.ends_with(&[("/stream", "200", "aborted", 1)]);
+}
+/// An app whose `/work` says when it runs, and then waits to be let on; what it returns is whether it came to its end.
+fn work() -> (App, [Arc<Notify>; 3]) {
+    let notes: [Arc<Notify>; 3] = std::array::from_fn(|_| Arc::default());
+    let [started, go_on, ended] = notes.clone();
+    let handler = move || {
+        let (started, go_on, ended) = (Arc::clone(&started), Arc::clone(&go_on), Arc::clone(&ended));
+        async move {
+            started.notify_one();
+            go_on.notified().await;
+            ended.notify_one();
+            "done"
+        }
+    };
+    (App::new().get("/work", handler.detached()), notes)
+}
+
+#[test]
+fn a_detached_handler_runs_to_its_end_without_its_client() {
+    let (app, [started, go_on, ended]) = work();
+    let server = Running::start(app, ServerConfig::default());
+    let stream = server.send("/work");
+    block_on(started.notified());
+    drop(stream);
+    server.ends_with(&[("/work", "", "aborted", 1)]);
+    go_on.notify_one();
+    block_on(ended.notified());
+}
+#[test]
+fn a_detached_handler_answers_a_client_that_stays() {
+    let (app, [started, go_on, _]) = work();
+    let server = Running::start(app, ServerConfig::default());
+    let mut stream = server.send("/work");
+    block_on(started.notified());
+    go_on.notify_one();
+    read_until(&mut stream, "done");
+    server.ends_with(&[("/work", "200", "", 1)]);
+}
+#[test]
+fn a_panic_of_a_detached_handler_is_a_500() {
+    let broken = || async { if true { panic!("broken") } else { "" } };
+    let server = Running::start(App::new().get("/broken", broken.detached()), ServerConfig::default());
+    let mut stream = server.send("/broken");
+    read_until(&mut stream, "Internal Server Error\"}");
+    server.ends_with(&[("/broken", "500", "500", 1)]);
+}
+#[test]
+fn a_half_closed_client_is_answered_where_that_is_asked_for() {
+    let (app, [started, go_on, _]) = work();
+    let server = Running::start(app, ServerConfig { half_close: true, ..ServerConfig::default() });
+    let mut stream = server.send("/work");
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    block_on(started.notified());
+    go_on.notify_one();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    assert!(text.ends_with("done"), "{text}");
+}
+#[test]
+fn a_half_closed_client_is_answered_where_nothing_waits() {
+    let (app, _) = app();
+    let server = Running::start(app, ServerConfig::default());
+    let mut stream = TcpStream::connect(server.addr).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\nGET / HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    assert_eq!(text.matches("hello").count(), 2, "{text}");
 }
 #[test]
 fn a_client_that_stays_is_not() {

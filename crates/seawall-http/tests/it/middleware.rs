@@ -3,11 +3,15 @@
 mod auth;
 mod cors;
 mod csrf;
+mod early_data;
+mod host_authorization;
 mod idempotency;
 #[cfg(feature = "jwt")]
 mod jwt;
 mod limits;
+mod response_cache;
 mod secure_headers;
+mod server_timing;
 mod session;
 mod unless;
 

@@ -28,6 +28,13 @@ pub(crate) use lines::{Ended, Lines};
 /// The line is written at the end of a streamed body, and exactly once whatever ends the request: also when a
 /// timeout, a panic or a client that goes away drops the handler. What was refused before it came to this middleware
 /// has no line.
+///
+/// ```
+/// use seawall_http::App;
+/// use seawall_http::middleware::AccessLog;
+///
+/// let app = App::new().with(AccessLog).get("/", async || "hello");
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AccessLog;
 

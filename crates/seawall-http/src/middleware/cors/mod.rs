@@ -59,8 +59,9 @@ type AllowIf = dyn Fn(&Context, &str) -> bool + Send + Sync;
 ///
 /// It belongs outside of whatever refuses requests (a preflight carries no credentials), on the app or on a group:
 /// there it answers preflights for every path below, those that are a 404 or 405 included, so that a script can read
-/// the failure of its real request. On a single route it sees no preflight. A route that has an OPTIONS handler of its
-/// own keeps it, and its answer gets the headers; other OPTIONS requests are not touched at all.
+/// the failure of its real request; a request whose method the preflight does not name is not even made. On a single
+/// route it sees no preflight. A route that has an OPTIONS handler of its own keeps it, and its answer gets the
+/// headers; other OPTIONS requests are not touched at all.
 ///
 /// A hook: answers to requests without an `Origin` cost a `Vary`, nothing else.
 ///
@@ -133,6 +134,9 @@ impl Cors {
         if is_preflight(c) {
             vary(answered, "Access-Control-Request-Method");
             vary(answered, "Access-Control-Request-Headers");
+        }
+        if c.field("origin").is_none() {
+            return;
         }
         let Some(origin) = c.headers().get(header::ORIGIN) else { return };
         if answered.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN) || !rules.allow(c, origin) {

@@ -145,7 +145,11 @@ impl Conn {
                     }
                     return self.poll_late(Wait::Idle, self.requests, Some(self.idle_since), cx);
                 }
-                Poll::Pending => return self.poll_late(Wait::Head, self.requests, Some(self.arrived), cx),
+                Poll::Pending => {
+                    // What came ahead of an answer could not be read on before that was out.
+                    let since = self.arrived.max(self.idle_since);
+                    return self.poll_late(Wait::Head, self.requests, Some(since), cx);
+                }
             }
         }
     }

@@ -74,42 +74,46 @@ fn names(value: &HeaderValue, word: &str) -> bool {
     items.map(<[u8]>::trim_ascii).any(|item| item.eq_ignore_ascii_case(word.as_bytes()))
 }
 
-/// Writes a head.
-pub(super) fn head(
-    to: &mut Vec<u8>,
-    status: StatusCode,
-    headers: &HeaderMap,
-    sends: Sends,
-    then: Then,
-    now: Instant,
-) {
-    status_line(to, status);
-    for (name, value) in headers {
-        if is_ours(name, value, status) {
-            continue;
+/// The head of an answer.
+pub(super) struct Head<'a> {
+    pub(super) status: StatusCode,
+    /// Beside those of `headers`.
+    pub(super) content_type: Option<&'a HeaderValue>,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) sends: Sends,
+    pub(super) then: Then,
+}
+
+impl Head<'_> {
+    /// Writes it, with the date of the time `now`.
+    pub(super) fn write(&self, to: &mut Vec<u8>, now: Instant) {
+        status_line(to, self.status);
+        if let Some(value) = self.content_type {
+            field(to, b"content-type", value.as_bytes());
         }
-        field(to, name.as_str().as_bytes(), value.as_bytes());
-    }
-    match sends {
-        Sends::Nothing { length: Some(length) } | Sends::Length(length) => {
-            to.extend_from_slice(b"content-length: ");
-            to.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
+        for (name, value) in self.headers {
+            if !is_ours(name, value, self.status) {
+                field(to, name.as_str().as_bytes(), value.as_bytes());
+            }
+        }
+        match self.sends {
+            Sends::Nothing { length: Some(length) } | Sends::Length(length) => {
+                field(to, b"content-length", itoa::Buffer::new().format(length).as_bytes());
+            }
+            Sends::Chunked => to.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+            Sends::Nothing { length: None } | Sends::UntilClose => {}
+        }
+        match self.then {
+            Then::Close => to.extend_from_slice(b"connection: close\r\n"),
+            Then::AgainIfTold => to.extend_from_slice(b"connection: keep-alive\r\n"),
+            Then::Again => {}
+        }
+        if !self.headers.contains_key(header::DATE) && !self.status.is_informational() {
+            to.extend_from_slice(b"date: ");
+            date::push(to, now);
             to.extend_from_slice(b"\r\n");
         }
-        Sends::Chunked => to.extend_from_slice(b"transfer-encoding: chunked\r\n"),
-        Sends::Nothing { length: None } | Sends::UntilClose => {}
-    }
-    match then {
-        Then::Close => to.extend_from_slice(b"connection: close\r\n"),
-        Then::AgainIfTold => to.extend_from_slice(b"connection: keep-alive\r\n"),
-        Then::Again => {}
-    }
-    if headers.contains_key(header::DATE) || status.is_informational() {
         to.extend_from_slice(b"\r\n");
-    } else {
-        to.extend_from_slice(b"date: ");
-        date::push(to, now);
-        to.extend_from_slice(b"\r\n\r\n");
     }
 }
 
@@ -234,7 +238,8 @@ mod tests {
     fn written(status: u16, fields: &[(&'static str, &'static str)], sends: Sends, then: Then) -> String {
         let mut to = Vec::new();
         let fields = [&[("date", "now")], fields].concat();
-        head(&mut to, StatusCode::from_u16(status).unwrap(), &headers(&fields), sends, then, clock::now());
+        let (status, headers) = (StatusCode::from_u16(status).unwrap(), headers(&fields));
+        Head { status, content_type: None, headers: &headers, sends, then }.write(&mut to, clock::now());
         String::from_utf8(to).unwrap()
     }
 
@@ -262,9 +267,17 @@ mod tests {
     #[test]
     fn a_date_is_there_unless_the_handler_gave_one() {
         let mut to = Vec::new();
-        head(&mut to, StatusCode::OK, &HeaderMap::new(), Sends::Length(0), Then::Again, clock::now());
+        let (content_type, headers) = (HeaderValue::from_static("a/b"), HeaderMap::new());
+        let (status, content_type) = (StatusCode::OK, Some(&content_type));
+        let head =
+            Head { status, content_type, headers: &headers, sends: Sends::Length(0), then: Then::Again };
+        head.write(&mut to, clock::now());
         let text = String::from_utf8(to).unwrap();
-        assert!(text.contains("\r\ndate: ") && text.ends_with(" GMT\r\n\r\n"), "{text}");
+        assert!(
+            text.starts_with("HTTP/1.1 200 OK\r\ncontent-type: a/b\r\ncontent-length: 0\r\ndate: "),
+            "{text}"
+        );
+        assert!(text.ends_with(" GMT\r\n\r\n"), "{text}");
     }
 
     #[test]

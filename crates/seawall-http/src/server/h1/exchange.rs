@@ -9,7 +9,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, Bytes};
-use http::{Method, Version};
+use http::{HeaderMap, Method, Version};
 use http_body::{Body as _, Frame};
 
 use super::Home;
@@ -17,12 +17,13 @@ use super::buffers::READ;
 use super::conn::{Conn, Lost};
 use super::encode::{self, Announced, Asked, CHUNK_END, Sends, Then};
 use super::fault::Fault;
-use super::head::Parsed;
+use super::head::{Framing, Parsed};
 use super::intake::Intake;
 use crate::clock;
 use crate::context::Arrival;
-use crate::error::Error;
+use crate::error::{Error, NO_ROOM};
 use crate::flight::Flight;
+use crate::head::Head;
 use crate::measure::{Counted, End};
 use crate::respond::{BodyFailed, Response, WireBody};
 #[cfg(feature = "websocket")]
@@ -48,6 +49,7 @@ impl Conn {
     /// Answers one request. What is gathered then still has to be sent.
     pub(super) async fn exchange(&mut self, parsed: Parsed, home: &Home) -> Result<Next, Lost> {
         self.requests += 1;
+        let Ok(_permit) = home.gate.try_acquire() else { return Ok(self.turn_away(&parsed, home)) };
         let asked = Asked {
             version: parsed.version,
             is_head: parsed.method == Method::HEAD,
@@ -64,7 +66,7 @@ impl Conn {
         let _counted = Counted::start(&home.in_flight);
         let arrival = Arrival { peer: self.peer.clone(), at: self.arrived };
         let (response, flight) = {
-            let mut answer = pin!(home.service.answer(head.map(|()| body), arrival));
+            let mut answer = pin!(home.service.answer(head, body, arrival));
             poll_fn(|cx| {
                 loop {
                     if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
@@ -78,11 +80,26 @@ impl Conn {
         self.answer(response, flight, asked, keep_alive, &mut intake, home).await
     }
 
-    /// The request without its body. Its bytes are copied: they are few, and their buffer stays with the connection.
-    fn take_head(&mut self, parsed: Parsed) -> http::Request<()> {
+    /// The request's head. Its bytes are copied: they are few, and their buffer stays with the connection.
+    fn take_head(&mut self, parsed: Parsed) -> Head {
         let raw = Bytes::copy_from_slice(&self.read[..parsed.length]);
         self.read.advance(parsed.length);
-        parsed.into_request(&raw)
+        parsed.into_head(raw)
+    }
+
+    /// Refuses a request for which there is no room, as cheaply as can be. Its body was not read, so a connection with
+    /// one ends.
+    fn turn_away(&mut self, parsed: &Parsed, home: &Home) -> Next {
+        home.refused.inc();
+        self.read.advance(parsed.length);
+        self.idle_since = self.arrived;
+        let goes_on = parsed.keep_alive
+            && parsed.version != Version::HTTP_10
+            && parsed.body == Framing::Length(0)
+            && !self.shutdown.is_draining(self.arrived);
+        let [go_on, end] = NO_ROOM;
+        self.output.gather().extend_from_slice(if goes_on { go_on } else { end });
+        if goes_on { Next::Request } else { Next::Close }
     }
 
     /// Refuses what is no request; behind it the connection ends.
@@ -165,13 +182,15 @@ impl Conn {
         home: &Home,
     ) -> Result<Next, Lost> {
         self.idle_since = clock::now();
-        let (head, mut body) = response.into_wire().into_parts();
+        let (status, fields, mut body) = response.into_parts();
+        let none = HeaderMap::new();
+        let (headers, content_type) = fields.made().map_or_else(|only| (&none, only), |map| (map, None));
         let length = body.size_hint().exact();
-        let sends = Sends::choose(asked, head.status, &head.headers, length);
+        let sends = Sends::choose(asked, status, headers, length);
         let goes_on = keep_alive
             && sends != Sends::UntilClose
             && intake.can_be_passed(DRAINED)
-            && !encode::asks_to_close(&head.headers)
+            && !encode::asks_to_close(headers)
             && !self.shutdown.is_draining(self.idle_since);
         intake.awaits_continue = false;
         let then = match asked.version {
@@ -182,16 +201,17 @@ impl Conn {
         if self.output.is_full() {
             self.flush().await?;
         }
-        encode::head(self.output.gather(), head.status, &head.headers, sends, then, self.idle_since);
+        let head = encode::Head { status, content_type, headers, sends, then };
+        head.write(self.output.gather(), self.idle_since);
         #[cfg(feature = "websocket")]
-        if head.status == http::StatusCode::SWITCHING_PROTOCOLS
+        if status == http::StatusCode::SWITCHING_PROTOCOLS
             && let Some(takeover) = body.take_takeover()
         {
             flight.end(End::Answered);
             return Ok(Next::Takeover(takeover));
         }
         body.end_with(|| self.shutdown.drain());
-        let announced = Announced::of(asked, &head.headers);
+        let announced = Announced::of(asked, headers);
         self.send_body(&mut body, sends, &announced, &mut flight, intake, home).await?;
         drop((body, flight));
         if goes_on && self.pass(intake).await? { Ok(Next::Request) } else { Ok(Next::Close) }
@@ -212,7 +232,14 @@ impl Conn {
                 flight.end(End::Answered);
                 return Ok(());
             }
-            Sends::Length(length) => Some(length),
+            Sends::Length(length) => {
+                if let Some(whole) = body.take_whole() {
+                    self.send_piece(whole, sends).await?;
+                    flight.end(End::Answered);
+                    return Ok(());
+                }
+                Some(length)
+            }
             Sends::Chunked | Sends::UntilClose => None,
         };
         let mut trailers = None;

@@ -8,12 +8,13 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, Uri, Version};
+use http::{Method, Uri, Version};
 use httparse::{Error as Parse, Header, Status};
 
 use super::fault::Fault;
 use super::fields::Fields;
 use super::target::{self, Target};
+use crate::head::{Checked, Head};
 
 /// Fields for which there is room on the stack; whoever allows more pays for a list of them.
 const USUAL_FIELDS: usize = 128;
@@ -55,39 +56,10 @@ pub(crate) enum Framing {
 }
 
 impl Parsed {
-    /// The request, made of the bytes of its head.
-    pub(crate) fn into_request(self, raw: &Bytes) -> http::Request<()> {
-        let mut request = http::Request::new(());
-        *request.uri_mut() = self.uri.unwrap_or_else(|| {
-            let target = raw.slice(self.target);
-            Uri::from_maybe_shared(target).expect("`target::read` takes only what becomes a URI")
-        });
-        *request.method_mut() = self.method;
-        *request.version_mut() = self.version;
-        let fields = Lines { raw, at: self.fields_at };
-        *request.headers_mut() = fields.collect();
-        request
-    }
-}
-
-/// The fields of a head that was checked, one by one.
-struct Lines<'a> {
-    raw: &'a Bytes,
-    at: usize,
-}
-
-impl Iterator for Lines<'_> {
-    type Item = (HeaderName, HeaderValue);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let rest = &self.raw[self.at..];
-        let line = &rest[..memchr::memchr(b'\r', rest)?];
-        let colon = memchr::memchr(b':', line)?;
-        let value = line[colon + 1..].trim_ascii();
-        self.at += line.len() + 2;
-        let name = HeaderName::from_bytes(&line[..colon]).expect("httparse takes only tokens");
-        let value = HeaderValue::from_maybe_shared(self.raw.slice_ref(value));
-        Some((name, value.expect("httparse takes only values")))
+    /// The head itself, made of its bytes.
+    pub(super) fn into_head(self, bytes: Bytes) -> Head {
+        let Self { method, version, target, uri, fields_at, .. } = self;
+        Head::checked(Checked { method, version, bytes, target, uri, fields_at })
     }
 }
 

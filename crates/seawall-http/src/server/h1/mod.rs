@@ -22,6 +22,7 @@ mod target;
 
 use bytes::BytesMut;
 use seawall_core::metrics::{Counter, Gauge, Registry};
+use seawall_guard::Gate;
 
 use super::ServerConfig;
 use super::shutdown::Shutdown;
@@ -45,6 +46,8 @@ pub(super) struct Home {
     pub(super) limits: Limits,
     half_close: bool,
     faults: Faults,
+    pub(super) gate: Gate,
+    pub(super) refused: Counter,
 }
 
 /// Counts what was refused before it was a request.
@@ -65,8 +68,13 @@ impl Faults {
 }
 
 impl Home {
-    pub(super) fn new(service: Service, in_flight: Gauge, config: &ServerConfig) -> Self {
+    pub(super) fn new(service: Service, in_flight: Gauge, gate: Gate, config: &ServerConfig) -> Self {
         let faults = Faults(service.metrics().clone());
+        let refused = service.metrics().counter(
+            "seawall_http_refused_total",
+            "Requests that were refused before they became one, by why.",
+            &[("reason", "in_flight")],
+        );
         Self {
             service,
             in_flight,
@@ -79,6 +87,8 @@ impl Home {
             },
             half_close: config.half_close,
             faults,
+            gate,
+            refused,
         }
     }
 }

@@ -93,6 +93,89 @@ const parts = {
     return { own: await knock(location.host), other: await knock(other) };
   },
 
+  async cors() {
+    const api = `http://localhost:${location.port}/open`;
+    const text = async (path, options) => (await fetch(api + path, options)).text();
+    const status = async (path, options) => (await fetch(api + path, options)).status;
+    const change = await fetch(`${api}/change`, {
+      method: 'PUT', body: 'boots', headers: { 'content-type': 'text/plain', 'x-request-id': '7' },
+    });
+    return {
+      read: await text('/read'),
+      change: [await change.text(), change.headers.get('x-total')],
+      credentials: await text('/read', { credentials: 'include' }),
+      fails: await status('/fails'),
+      missing: await status('/missing'),
+      method: await status('/read', { method: 'POST' }),
+      unlisted: await status('/read', { method: 'DELETE' }).catch(() => 'not even asked'),
+    };
+  },
+
+  async closed() {
+    const api = `http://localhost:${location.port}/closed`;
+    const refused = (path, options) => fetch(api + path, options).then(() => 'readable', () => 'refused');
+    return { read: await refused('/read'), change: await refused('/change', { method: 'PUT', body: 'boots' }) };
+  },
+
+  async csrf() {
+    // Submits a form into a frame of its own, and waits until that has an answer.
+    const submit = async (action) => {
+      const frame = document.createElement('iframe');
+      frame.name = `frame of ${action}`;
+      const form = document.createElement('form');
+      Object.assign(form, { method: 'post', action, target: frame.name });
+      document.body.append(frame, form);
+      const loaded = once(frame, 'load');
+      form.submit();
+      await loaded;
+      return frame;
+    };
+    const stranger = `http://localhost:${location.port}/pay`;
+    const own = await (await fetch('/pay', { method: 'POST' })).text();
+    const form = (await submit('/pay')).contentDocument.body.textContent;
+    await fetch(stranger, { method: 'POST', mode: 'no-cors', body: 'all' });
+    await submit(stranger);
+    return { own, form, stranger: 'sent', strangers_form: 'sent' };
+  },
+
+  async compression() {
+    const read = async (path) => {
+      const answer = await fetch(path);
+      const text = await answer.text();
+      const [entry] = performance.getEntriesByName(new URL(path, location).href);
+      return [answer.headers.get('content-encoding'), text.length, entry.encodedBodySize < entry.decodedBodySize];
+    };
+    const by = async (coding) => ({
+      whole: await read(`/${coding}/whole`), stream: await read(`/${coding}/stream`), short: await read(`/${coding}/short`),
+    });
+    const [gzip, br, zstd] = [await by('gzip'), await by('br'), await by('zstd')];
+    const plain = await (await fetch('/gzip/whole')).blob();
+    const body = await new Response(plain.stream().pipeThrough(new CompressionStream('gzip'))).blob();
+    const headers = { 'content-encoding': 'gzip', 'content-type': 'text/plain' };
+    const upload = await (await fetch('/upload', { method: 'POST', body, headers })).text();
+    return { gzip, br, zstd, upload };
+  },
+
+  async static() {
+    const color = getComputedStyle(document.getElementById('styled')).color;
+    const type = async (path) => (await fetch(path)).headers.get('content-type');
+    const status = async (path) => (await fetch(path)).status;
+    const again = await fetch('style.css');
+    const range = await fetch('notes.txt', { headers: { range: 'bytes=2-4', 'accept-encoding': 'identity' } });
+    const precompressed = await fetch('notes.txt');
+    const route = await fetch('users/7');
+    return {
+      color,
+      types: [await type('style.css'), await type('script.js')],
+      again: [again.status, (await again.text()).includes('#styled')],
+      range: [range.status, range.headers.get('content-range'), await range.text()],
+      precompressed: [precompressed.headers.get('content-encoding'), await precompressed.text()],
+      route: [route.status, route.headers.get('content-type')],
+      missing: await status('nothing.js'),
+      outside: [await status('..%2fsecret.txt'), await status('%2e%2e%2fsecret.txt'), await status('..%5csecret.txt')],
+    };
+  },
+
   async drain() {
     const socket = await open([]);
     const source = new EventSource('/endless');

@@ -216,6 +216,7 @@ fn no_path_of_the_corpus_leads_out() {
     symlink("relative.txt", public.join("chain.txt")).unwrap();
     symlink("loop", public.join("loop")).unwrap();
     symlink("../..", public.join("sub/up")).unwrap();
+    symlink("a.txt", public.join("inside.txt")).unwrap();
     assert!(Command::new("mkfifo").arg(public.join("pipe")).status().unwrap().success());
     for listing in [false, true] {
         let config = StaticConfig { index: String::new(), listing, precompressed: true, ..config(&site) };
@@ -224,14 +225,21 @@ fn no_path_of_the_corpus_leads_out() {
         let server = app.config(config).bind("127.0.0.1:0").unwrap();
         let (addr, handle) = (server.local_addr(), server.handle());
         let running = thread::spawn(move || server.run());
-        for target in include_str!("traversal.txt").lines() {
+        let ask = |target: &str| {
             let mut stream = TcpStream::connect(addr).unwrap();
             stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
             let request = format!("GET {target} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
             stream.write_all(request.as_bytes()).unwrap();
             let mut answer = Vec::new();
             stream.read_to_end(&mut answer).unwrap();
-            let answer = String::from_utf8_lossy(&answer);
+            String::from_utf8_lossy(&answer).into_owned()
+        };
+        // What is inside is there, through a link that stays inside, too; else the rest would prove nothing.
+        assert!(
+            ask("/static/a.txt").ends_with("0123456789") && ask("/static/inside.txt").ends_with("0123456789")
+        );
+        for target in include_str!("traversal.txt").lines() {
+            let answer = ask(target);
             let status = answer.split(' ').nth(1).unwrap_or_default().to_owned();
             let is_root = target.split('?').next() == Some("/static/");
             assert!(["400", "404", "414"].contains(&&*status) || listing && is_root, "{target}: {answer}");
