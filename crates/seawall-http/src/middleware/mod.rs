@@ -85,6 +85,7 @@ pub(crate) use request_id::{NAME as REQUEST_ID, request_id, send_id};
 pub use response_cache::{
     CacheLookup, CacheStore, CachedAnswer, MemoryCache, MemoryCacheConfig, MemoryClaim, ResponseCache,
     ResponseCacheConfig, cache_key,
+};
 pub use rewrite::{Rewrite, RewriteConfig, RewriteRule};
 pub use secret::Secret;
 pub use secure_headers::{SecureHeaders, SecureHeadersConfig};
