@@ -9,7 +9,7 @@ use crate::differential::Pair;
 use crate::wire::latin1;
 
 /// How many streams a run compares.
-const CASES: u32 = 600;
+const CASES: u32 = 2_000;
 
 fn methods() -> impl Strategy<Value = &'static str> {
     select(vec!["GET", "GET", "POST", "POST", "PUT", "HEAD", "OPTIONS", "get", "X-Y", "DELETE"])

@@ -139,14 +139,14 @@ fn exchange(
         sent = cut;
     }
     let _ = stream.shutdown(Shutdown::Write);
-    let heads = bytes.split(|byte| *byte == b'\n').filter(|line| line.windows(5).any(|at| at == b"HTTP/"));
-    let heads: Vec<_> = heads.map(|line| line.windows(5).any(|at| at == b"HEAD ")).collect();
     let (answers, _) = read_all(&mut stream)?;
     leave_at_once(&stream);
-    // Which answers have no body, mutated bytes do not always tell.
-    let statuses = parse(&answers, &heads).map_or_else(|_| Vec::new(), |(answers, _)| answers);
-    let statuses = statuses.into_iter().map(|answer| answer.status);
-    Ok((log.take(), statuses.filter(|status| *status != 100).collect()))
+    let seen = log.take();
+    // Which answers have no body, mutated bytes do not tell; the requests that were seen do.
+    let heads: Vec<_> = seen.iter().map(|seen| seen.method == "HEAD").collect();
+    let (answers, _) = parse(&answers, &heads)?;
+    let statuses = answers.into_iter().map(|answer| answer.status);
+    Ok((seen, statuses.filter(|status| *status != 100).collect()))
 }
 
 /// Compares on servers that last as long as the process.
