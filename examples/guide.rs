@@ -20,6 +20,10 @@ chapters! {
     websocket_and_sse "websocket-and-sse.md"
     tasks "tasks.md"
     openapi "openapi.md"
+    tls "tls.md"
+    behind_a_proxy "behind-a-proxy.md"
+    timeouts_and_limits "timeouts-and-limits.md"
+    shutdown_and_restarts "shutdown-and-restarts.md"
     coming_from_echo "coming-from-echo.md"
     coming_from_axum "coming-from-axum.md"
 }

@@ -51,8 +51,15 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum Bench {
-    /// `GET /` with a small JSON answer on one core: Seawall with its defaults, plain hyper, axum.
-    Hello(bench::HelloArgs),
+    /// CPU, memory and latency of requests on one core: Seawall with all its defaults, and nine other servers.
+    ///
+    /// Hello world, parameters, 1,000 routes, five middlewares, pipelining, idle connections, WebSockets. Everything
+    /// takes the better part of an hour, after some ten minutes of building; --quick takes a minute.
+    Http(bench::HttpArgs),
+    /// What each of our protections and middlewares costs, switched one at a time.
+    Defaults(bench::DefaultsArgs),
+    /// Puts the tables of `http` and `defaults` into docs/PERFORMANCE.md, from the files that --json wrote.
+    Render(bench::RenderArgs),
     /// Look-ups on one core: Seawall's router, wayfind, matchit, path-tree, and Echo from Debian's packages.
     ///
     /// On GitHub's API and on 100 to 100,000 routes, parameters extracted. Some 40 seconds a round.
@@ -68,7 +75,9 @@ fn main() -> ExitCode {
         Command::Fmt => run::fmt(&root),
         Command::Fuzz(args) => fuzz::run(&root, &args),
         Command::Soak(args) => soak::run(&root, &args),
-        Command::Bench(Bench::Hello(args)) => bench::hello(&root, &args),
+        Command::Bench(Bench::Http(args)) => bench::http(&root, &args),
+        Command::Bench(Bench::Defaults(args)) => bench::defaults(&root, &args),
+        Command::Bench(Bench::Render(args)) => bench::render(&root, &args),
         Command::Bench(Bench::Router(args)) => bench::router(&root, &args),
     };
     report(done)

@@ -123,6 +123,17 @@ fn install_packages() -> Result<()> {
     shell(&install)
 }
 
+/// Installs packages that a bench needs for one of its rows, or says how.
+pub(crate) fn install_for_a_row(packages: &str) -> Result<()> {
+    let install = format!("apt-get install --yes --no-install-recommends {packages}");
+    if !is_root() || !is_on_path("apt-get") {
+        bail!("its row needs packages of Debian; please install them:\n  sudo {install}");
+    }
+    println!("installing {packages}");
+    shell("apt-get update --quiet --quiet")?;
+    shell(&install)
+}
+
 fn describe(tools: &[&Tool]) -> String {
     let each = tools.iter().map(|tool| format!("`{}` ({})", tool.program, tool.reason));
     each.collect::<Vec<_>>().join(", ")
@@ -190,12 +201,12 @@ pub(crate) fn is_on_path(program: &str) -> bool {
 }
 
 /// The owner of our own /proc entry is our effective user.
-pub(crate) fn is_root() -> bool {
+fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt as _;
     Path::new("/proc/self").metadata().is_ok_and(|metadata| metadata.uid() == 0)
 }
 
-pub(crate) fn shell(line: &str) -> Result<()> {
+fn shell(line: &str) -> Result<()> {
     let mut command = Command::new("sh");
     command.args(["-c", line]).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
     let status = command.status().with_context(|| format!("cannot start `{line}`"))?;

@@ -64,6 +64,8 @@ pub use respond::{
     BodyWriter, Event, File, Html, IntoError, IntoResponse, NotSent, Pretty, Redirect, Renderer, Response,
     Sse, SseSender, TemplateData,
 };
+#[cfg(feature = "acme")]
+pub use server::{AcmeConfig, LETS_ENCRYPT};
 #[cfg(feature = "tls")]
 pub use server::{
     ClientAuth, ClientCertificate, Identity, Pem, Tls, TlsConfig, TlsError, TlsInfo, TlsVersion,

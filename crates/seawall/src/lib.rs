@@ -6,7 +6,7 @@
 //! - [`extract`] and [`IntoResponse`]: what handlers take and give.
 //! - [`File`], [`Sse`], [`websocket`], [`Renderer`]: answers that are more than a value.
 //! - [`middleware`]: before and after the handler; [`around`], [`before`], [`after`] for your own.
-//! - [`Server`] and [`ServerConfig`]: limits, timeouts, drain.
+//! - [`Server`] and [`ServerConfig`]: limits, timeouts, drain. [`Listen`] and [`Tls`]: where, and how sealed.
 //! - [`testing`]: requests without a network. [`routing`]: the router alone, for tools.
 //! - [`data`]: embedded SQL, cache, queue. [`guard`]: permits, rate limits, back-off. [`observe`]: metrics, signals,
 //!   health, on a listener of their own. [`tasks`]: what goroutines and channels are to a Go service. [`core`]: the words that all share.
@@ -29,12 +29,19 @@ pub use seawall_http::static_files;
 pub use seawall_http::tower;
 #[cfg(feature = "websocket")]
 pub use seawall_http::websocket;
+#[cfg(feature = "acme")]
+pub use seawall_http::{AcmeConfig, LETS_ENCRYPT};
 pub use seawall_http::{
     App, Bind, Body, BodyWriter, BuildError, ClientHeader, Context, Cookie, Endpoint, Error, Extract,
     ExtractOptional, Field, Form, Group, Handler, Header, Html, IntoError, IntoResponse, Invalid, Json,
-    Middleware, Next, Path, ProxyConfig, Query, Redirect, Response, Result, RouteInfo, RouteOptions, Routes,
-    SameSite, Server, ServerConfig, Service, SetCookie, ShutdownHandle, State, Swap, TraceContext,
-    TrustedProxies, Valid, Validate, WholeBody, after, around, before, extract, middleware, routing, testing,
+    Listen, ListenAddr, Listeners, Middleware, Next, Path, ProxyConfig, ProxyProtocol, ProxyProtocolConfig,
+    Query, Redirect, Response, Result, RouteInfo, RouteOptions, Routes, SameSite, Server, ServerConfig,
+    Service, SetCookie, ShutdownHandle, State, Swap, TraceContext, TrustedProxies, Valid, Validate,
+    WholeBody, after, around, before, extract, middleware, routing, testing,
+};
+#[cfg(feature = "tls")]
+pub use seawall_http::{
+    ClientAuth, ClientCertificate, Identity, Pem, Tls, TlsConfig, TlsError, TlsInfo, TlsVersion,
 };
 pub use seawall_http::{Event, File, NotSent, Pretty, Renderer, Sse, SseSender, TemplateData};
 #[cfg(feature = "multipart")]
@@ -49,13 +56,15 @@ pub use serde_json::json;
 
 /// What nearly every service needs: `use seawall::prelude::*`.
 pub mod prelude {
+    #[cfg(feature = "tls")]
+    pub use crate::Tls;
     pub use crate::middleware::{AccessLog, BodyLimit, RequestId};
     #[cfg(feature = "websocket")]
     pub use crate::websocket::WebSocketUpgrade;
     pub use crate::{
         App, Bind, Body, Bytes, Context, Cookie, Error, Extract, Form, Group, Header, Html, IntoResponse,
-        Json, Middleware, Next, Path, Query, Redirect, Response, Result, RouteOptions as _, ServerConfig,
-        State, StatusCode, Valid, WholeBody, after, around, before, json,
+        Json, Listen, Middleware, Next, Path, Query, Redirect, Response, Result, RouteOptions as _,
+        ServerConfig, State, StatusCode, Valid, WholeBody, after, around, before, json,
     };
     pub use crate::{Event, Sse};
     #[cfg(feature = "multipart")]

@@ -7,6 +7,7 @@ mod flat;
 mod picture;
 
 use std::fs;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -14,7 +15,6 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
-use crate::bench::Server;
 use crate::clock;
 
 /// How long, and where the picture goes.
@@ -51,11 +51,43 @@ struct Load {
     errors: std::collections::BTreeMap<String, u64>,
 }
 
+/// The server under load, on a core of its own. Dropping it kills the process.
+struct Server {
+    child: Child,
+    addr: String,
+}
+
+impl Server {
+    fn start(program: &Path) -> Result<Self> {
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let addr = format!("127.0.0.1:{port}");
+        let mut command = Command::new("taskset");
+        command.args(["-c", "0"]).arg(program).arg(&addr);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn().context("taskset cannot be started; it is in Debian's util-linux")?;
+        let server = Self { child, addr };
+        for _ in 0..200 {
+            if TcpStream::connect(&server.addr).is_ok() {
+                return Ok(server);
+            }
+            std::thread::park_timeout(Duration::from_millis(50));
+        }
+        bail!("{} does not listen after 10 s", program.display())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 /// Loads the server, samples it, and says whether it stayed flat.
 pub(crate) fn run(root: &Path, args: &SoakArgs) -> Result<()> {
     let target = build(root)?;
     let generator = target.join("release/seawall");
-    let server = Server::start(&target.join("release/examples/hello"), "seawall")?;
+    let server = Server::start(&target.join("release/examples/hello"))?;
     let capacity = finish(load(&generator, &server, &["-d", "5s"])?)?.rps;
     let rate = capacity * f64::from(args.percent) / 100.0;
     println!("capacity {capacity:.0} requests per second; {rate:.0} for {} min", args.minutes);
@@ -112,7 +144,11 @@ impl Drop for Running {
 fn load(generator: &Path, server: &Server, arguments: &[&str]) -> Result<Running> {
     let json = std::env::temp_dir().join(format!("seawall-soak-{}.json", std::process::id()));
     let mut command = Command::new("taskset");
-    command.args(["-c", "1"]).arg(generator).args(["load", &server.url(), "-t", "1"]).args(arguments);
+    command
+        .args(["-c", "1"])
+        .arg(generator)
+        .args(["load", &format!("http://{}/", server.addr), "-t", "1"])
+        .args(arguments);
     command.arg("-c").arg(CONNECTIONS.to_string()).arg("--json").arg(&json);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let child = command.spawn().context("taskset cannot be started; it is in Debian's util-linux")?;
@@ -132,7 +168,7 @@ fn finish(mut running: Running) -> Result<Load> {
 fn samples(server: &Server, running: &mut Running) -> Result<Vec<Sample>> {
     let (begin, mut samples) = (clock::now(), Vec::new());
     while running.child.try_wait()?.is_none() {
-        samples.push(sample(server.process(), (clock::now() - begin).as_secs_f64())?);
+        samples.push(sample(server.child.id(), (clock::now() - begin).as_secs_f64())?);
         std::thread::park_timeout(Duration::from_secs(1));
     }
     Ok(samples)

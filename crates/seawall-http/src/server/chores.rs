@@ -1,8 +1,10 @@
-//! What a server does beside serving: it looks whether files have changed.
+//! What a server does beside serving: it looks whether files have changed, and renews certificates.
 
 use std::convert::Infallible;
 
-use futures_util::future::{join_all, pending};
+#[cfg(feature = "tls")]
+use futures_util::future::join_all;
+use futures_util::future::pending;
 use seawall_core::metrics::Registry;
 
 use super::bind::Bound;
@@ -19,10 +21,18 @@ pub(super) fn chores(bound: &[Bound], registry: &Registry) -> impl Future<Output
             }
         }
         let reloads = super::tls::Reloads::new(registry);
-        join_all(all.into_iter().map(|tls| tls.follow_files(reloads.clone())).collect::<Vec<_>>())
+        let files =
+            join_all(all.iter().map(|tls| tls.clone().follow_files(reloads.clone())).collect::<Vec<_>>());
+        #[cfg(feature = "acme")]
+        let orders = super::tls::Orders::new(registry);
+        #[cfg(feature = "acme")]
+        let renewals = join_all(all.into_iter().map(|tls| tls.renew(orders.clone())).collect::<Vec<_>>());
+        #[cfg(not(feature = "acme"))]
+        let renewals = std::future::ready(());
+        async { tokio::join!(files, renewals) }
     };
     #[cfg(not(feature = "tls"))]
-    let all = join_all(Vec::<std::future::Ready<()>>::new());
+    let all = std::future::ready(());
     async {
         all.await;
         pending().await

@@ -89,6 +89,8 @@ impl Handshakes {
     fn count<T>(&self, result: io::Result<T>) -> io::Result<T> {
         match &result {
             Ok(_) => self.ok.inc(),
+            #[cfg(feature = "acme")]
+            Err(error) if super::tls::Proven::is(error) => self.ok.inc(),
             Err(error) if error.kind() == io::ErrorKind::TimedOut => self.timeout.inc(),
             Err(_) => self.failed.inc(),
         }

@@ -46,6 +46,8 @@ use shutdown::{OnDrain, Shutdown, Signals};
 pub(crate) use stream::Stream;
 #[cfg(feature = "websocket")]
 pub(crate) use takeover::{Taken, Takeover, say_goodbye};
+#[cfg(feature = "acme")]
+pub use tls::{AcmeConfig, LETS_ENCRYPT};
 #[cfg(feature = "tls")]
 pub use tls::{ClientAuth, ClientCertificate, Identity, Pem, Tls, TlsConfig, TlsError, TlsInfo, TlsVersion};
 use worker::{Peers, Worker};

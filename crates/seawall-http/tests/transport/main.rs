@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
+#[cfg(feature = "acme")]
+mod acme;
 mod age;
 #[cfg(feature = "tls")]
 mod certificates;
@@ -43,7 +45,7 @@ fn ask(stream: &mut (impl Read + Write)) -> String {
 /// The numbers of a metric, one for each combination of labels, as `label=value`.
 fn samples(registry: &Registry, name: &str) -> Vec<(String, i64)> {
     let families = registry.snapshot();
-    let family = families.iter().find(|family| family.name == name).unwrap();
+    let Some(family) = families.iter().find(|family| family.name == name) else { return Vec::new() };
     let sample = |sample: &seawall_core::metrics::Sample| {
         let labels: Vec<_> = sample.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let value = match &sample.value {
@@ -56,6 +58,7 @@ fn samples(registry: &Registry, name: &str) -> Vec<(String, i64)> {
     family.samples.iter().map(sample).collect()
 }
 
+/// One of them; zero as long as nobody has registered it.
 fn sample(registry: &Registry, name: &str, labels: &str) -> i64 {
-    samples(registry, name).into_iter().find(|sample| sample.0 == labels).unwrap().1
+    samples(registry, name).into_iter().find(|sample| sample.0 == labels).map_or(0, |sample| sample.1)
 }

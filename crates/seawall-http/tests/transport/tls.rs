@@ -252,3 +252,48 @@ fn a_drain_says_goodbye_to_idle_connections() {
     stream.read_to_end(&mut Vec::new()).unwrap();
     server.stop();
 }
+
+#[test]
+fn a_drain_does_not_wait_for_a_handshake_that_never_comes() {
+    let authority = Authority::new();
+    let (server, registry) = serve(&authority.config(&["shop.test"]));
+    let silent = server.connect();
+    wait_until(|| sample(&registry, "seawall_connections", "worker=0") == 1);
+    server.stop(); // long before the handshake's own ten seconds, or the drain's thirty
+    assert_eq!(sample(&registry, "seawall_connections_cut_total", ""), 0, "it ended by itself");
+    drop(silent);
+}
+
+#[cfg(feature = "websocket")]
+#[test]
+fn a_websocket_takes_over_a_tls_connection_and_hears_of_the_drain() {
+    let authority = Authority::new();
+    let app = App::new().get("/", async |upgrade: seawall_http::websocket::WebSocketUpgrade| {
+        upgrade.on_upgrade(async |mut socket| {
+            while let Some(Ok(message)) = socket.recv().await {
+                socket.send(message).await?;
+            }
+            Ok(())
+        })
+    });
+    let server = Live::on(Listen::tcp("127.0.0.1:0").tls(authority.tls(&["shop.test"])), app, workers(1));
+    let mut stream = Client::of(&authority).over(server.connect(), "shop.test");
+    let head = "GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+                sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    // The first message comes with the request, under a mask of zeros.
+    stream.write_all(&[head.as_bytes(), &[0x81, 0x82, 0, 0, 0, 0, b'h', b'i']].concat()).unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\x81\x02hi") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        answer.push(byte[0]);
+    }
+    assert!(answer.starts_with(b"HTTP/1.1 101 "));
+    server.handle.shutdown();
+    let mut close = [0; 4];
+    stream.read_exact(&mut close).unwrap();
+    assert_eq!((close[0], &close[2..]), (0x88, &1001_u16.to_be_bytes()[..]));
+    stream.write_all(&[0x88, 0x82, 0, 0, 0, 0, close[2], close[3]]).unwrap();
+    stream.read_to_end(&mut Vec::new()).unwrap();
+    server.stop();
+}

@@ -2,9 +2,8 @@
 //!
 //! Each visit is a process of its own with one router and one set; within a round all routers visit a set one after
 //! the other, in an order that is reversed from round to round. Requests are shuffled, the same for all. What is
-//! compared is the ratio within a round. The programs are `bench/src/bin/router` and `bench/echo`.
+//! compared is the ratio within a round. The programs are `bench/src/bin/router` and `bench/echo/router`.
 
-mod echo;
 mod report;
 mod sets;
 
@@ -66,7 +65,7 @@ struct Router {
 
 /// Look-ups of Seawall and its peers on GitHub's API and on 100 to 100,000 routes.
 pub(crate) fn router(root: &Path, args: &RouterArgs) -> Result<()> {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let target = super::build::target(root);
     let routers = build(root, &target)?;
     let sets = sets::all(root)?;
     let folder = target.join("bench-router");
@@ -93,17 +92,13 @@ pub(crate) fn router(root: &Path, args: &RouterArgs) -> Result<()> {
 
 fn build(root: &Path, target: &Path) -> Result<Vec<Router>> {
     println!("building the routers");
-    let peers = target.join("peers");
-    let manifest =
-        ["build", "--release", "--quiet", "--manifest-path", "bench/Cargo.toml", "--bin", "router"];
-    super::cargo(root, &manifest, &peers)?;
-    let program = peers.join("release/router");
+    let program = super::build::peer(root, target, "router", "router")?;
     let rust = RUST.map(|(name, label)| Router {
         label: label.to_owned(),
         command: vec![program.clone(), PathBuf::from(name)],
     });
     let mut routers = Vec::from(rust);
-    match echo::build(root, target) {
+    match super::echo::build(root, target, "router") {
         Ok((label, program)) => routers.push(Router { label, command: vec![program] }),
         Err(problem) => println!("without Echo: {problem:#}"),
     }

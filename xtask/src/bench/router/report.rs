@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::super::table::{least, median};
+use super::super::stats::{least, median, most};
 use super::{OURS, Visit};
 
 pub(super) fn render(visits: &[Visit]) -> String {
@@ -58,10 +58,6 @@ fn ratios(visits: &[Visit], set: &str) -> Vec<f64> {
         least(&peers.map(|visit| visit.took.ns).collect::<Vec<_>>())
     };
     ours.map(|visit| visit.took.ns / best(visit.round)).collect()
-}
-
-fn most(values: &[f64]) -> f64 {
-    values.iter().copied().fold(0.0, f64::max)
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
+use super::super::stats::Random;
+
 /// So many requests at least are asked in one pass; small sets repeat, in a new order each time.
 const LEAST_REQUESTS: usize = 20_000;
 /// The numbers of routes of the synthetic sets, and their names.
@@ -86,24 +88,10 @@ impl Set {
         let mut order = Vec::new();
         while order.len() < LEAST_REQUESTS {
             let mut turn: Vec<_> = (0..self.requests.len()).collect();
-            for at in (1..turn.len()).rev() {
-                turn.swap(at, random.below(at + 1));
-            }
+            random.shuffle(&mut turn);
             order.append(&mut turn);
         }
         order
-    }
-}
-
-/// Xorshift (Marsaglia): the same order on every machine.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % end as u64) as usize
     }
 }
 

@@ -40,6 +40,10 @@ pub struct TlsConfig {
     ///
     /// [`Tls::reload`]: super::Tls::reload
     pub reload_every: Option<Duration>,
+    /// Gets a certificate by ACME, for its own names and for clients that name no host; no other one is needed then.
+    /// Until it has come, such handshakes fail. Default: no.
+    #[cfg(feature = "acme")]
+    pub acme: Option<super::AcmeConfig>,
 }
 
 impl Default for TlsConfig {
@@ -52,6 +56,8 @@ impl Default for TlsConfig {
             handshake_timeout: Duration::from_secs(10),
             max_handshakes: 4096,
             reload_every: Some(Duration::from_secs(60)),
+            #[cfg(feature = "acme")]
+            acme: None,
         }
     }
 }

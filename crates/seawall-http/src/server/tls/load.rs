@@ -61,12 +61,19 @@ fn read(pem: &Pem) -> Result<Vec<u8>, TlsError> {
     Ok(content)
 }
 
+/// What a configuration takes from elsewhere, and keeps over a reload.
+pub(super) struct Sources<'a> {
+    pub(super) ticketer: &'a Arc<dyn ProducesTickets>,
+    #[cfg(feature = "acme")]
+    pub(super) acme: Option<&'a Arc<super::acme::Acme>>,
+}
+
 /// A configuration of rustls, from what was read. Tickets of one that knows clients are its own: a resumed connection
 /// is not checked again, and an authority may just have been taken off the list.
 pub(super) fn server_config(
     config: &TlsConfig,
     contents: &Contents,
-    ticketer: &Arc<dyn ProducesTickets>,
+    sources: &Sources<'_>,
 ) -> Result<ServerConfig, TlsError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut contents = contents.0.iter();
@@ -87,13 +94,16 @@ pub(super) fn server_config(
         Some(verifier) => builder.with_client_cert_verifier(verifier),
         None => builder.with_no_client_auth(),
     };
-    let mut made = builder.with_cert_resolver(Arc::new(Resolver::new(named)));
+    let resolver = Resolver::new(named);
+    #[cfg(feature = "acme")]
+    let resolver = resolver.with_acme(sources.acme.map(Arc::clone));
+    let mut made = builder.with_cert_resolver(Arc::new(resolver));
     made.alpn_protocols = match config.http2 {
         true => vec![HTTP2.to_vec(), HTTP1.to_vec()],
         false => vec![HTTP1.to_vec()],
     };
     made.ticketer = match config.client_auth {
-        ClientAuth::None => Arc::clone(ticketer),
+        ClientAuth::None => Arc::clone(sources.ticketer),
         ClientAuth::Optional(_) | ClientAuth::Required(_) => new_ticketer()?,
     };
     Ok(made)
@@ -101,6 +111,16 @@ pub(super) fn server_config(
 
 pub(super) fn new_ticketer() -> Result<Arc<dyn ProducesTickets>, TlsError> {
     Ticketer::new().map_err(TlsError::new)
+}
+
+/// A key and its chain in one text, which we wrote ourselves. Whether they belong together is not looked at.
+#[cfg(feature = "acme")]
+pub(super) fn certified(pem: &[u8]) -> Result<CertifiedKey, TlsError> {
+    let both = Pem::bytes(Vec::new());
+    let (chain, key) = (certificates(&both, pem)?, private_key(&both, pem)?);
+    let provider = rustls::crypto::ring::default_provider();
+    let key = provider.key_provider.load_private_key(key).map_err(TlsError::new)?;
+    Ok(CertifiedKey::new(chain, key))
 }
 
 fn read_identity(

@@ -6,6 +6,8 @@
 //! A handshake counts, and may wait for its turn, from the client's first message on: whoever connects and says nothing
 //! takes nobody's turn.
 
+#[cfg(feature = "acme")]
+mod acme;
 mod config;
 mod error;
 mod info;
@@ -23,11 +25,17 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use rustls::server::{Acceptor, ProducesTickets};
 use seawall_core::ConfigError;
+#[cfg(feature = "acme")]
+use tokio::io::AsyncWriteExt as _;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_rustls::LazyConfigAcceptor;
 
 use super::stream::Stream;
+#[cfg(feature = "acme")]
+pub use acme::{AcmeConfig, LETS_ENCRYPT};
+#[cfg(feature = "acme")]
+pub(super) use acme::{Orders, Proven};
 pub use config::{ClientAuth, Identity, Pem, TlsConfig};
 pub use error::TlsError;
 #[expect(unused_imports, reason = "for the detection of the protocol")]
@@ -47,6 +55,8 @@ struct Shared {
     /// What was read last, whether or not it could be used: so that a broken file is reported once.
     seen: Mutex<Fingerprint>,
     turns: Semaphore,
+    #[cfg(feature = "acme")]
+    acme: Option<Arc<acme::Acme>>,
 }
 
 impl Tls {
@@ -58,7 +68,14 @@ impl Tls {
         check(config)?;
         let contents = Contents::read(config)?;
         let ticketer = load::new_ticketer()?;
-        let current = load::server_config(config, &contents, &ticketer)?;
+        #[cfg(feature = "acme")]
+        let acme = config.acme.as_ref().map(acme::Acme::new).transpose()?.map(Arc::new);
+        let sources = load::Sources {
+            ticketer: &ticketer,
+            #[cfg(feature = "acme")]
+            acme: acme.as_ref(),
+        };
+        let current = load::server_config(config, &contents, &sources)?;
         let turns = usize::try_from(config.max_handshakes).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
         Ok(Self(Arc::new(Shared {
             config: config.clone(),
@@ -66,6 +83,8 @@ impl Tls {
             current: ArcSwap::from_pointee(current),
             seen: Mutex::new(contents.fingerprint()),
             turns: Semaphore::new(turns),
+            #[cfg(feature = "acme")]
+            acme,
         })))
     }
 
@@ -100,7 +119,12 @@ impl Tls {
     }
 
     fn install(&self, contents: &Contents) -> Result<(), TlsError> {
-        let new = load::server_config(&self.0.config, contents, &self.0.ticketer)?;
+        let sources = load::Sources {
+            ticketer: &self.0.ticketer,
+            #[cfg(feature = "acme")]
+            acme: self.0.acme.as_ref(),
+        };
+        let new = load::server_config(&self.0.config, contents, &sources)?;
         self.0.current.store(Arc::new(new));
         Ok(())
     }
@@ -108,6 +132,14 @@ impl Tls {
     /// How often files are to be looked at; `None` if there are none, or nobody wants it.
     pub(super) fn reload_every(&self) -> Option<Duration> {
         self.0.config.reload_every.filter(|_| self.0.config.sources().any(Pem::is_file))
+    }
+
+    /// Gets certificates by ACME and renews them. Returns at once if nobody wants that, else never.
+    #[cfg(feature = "acme")]
+    pub(super) async fn renew(self, orders: Orders) {
+        if let Some(acme) = &self.0.acme {
+            acme.renew(orders).await;
+        }
     }
 
     pub(super) fn is(&self, other: &Self) -> bool {
@@ -119,6 +151,14 @@ impl Tls {
         let handshake = async {
             let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
             let _turn = self.0.turns.acquire().await.map_err(io::Error::other)?;
+            #[cfg(feature = "acme")]
+            if let Some(acme) = &self.0.acme
+                && let Some(challenge) = acme.challenge(&start.client_hello())
+            {
+                let mut seen = start.into_stream(challenge).await?;
+                let _ = seen.shutdown().await; // the authority has what it came for
+                return Err(io::Error::other(Proven));
+            }
             start.into_stream(self.0.current.load_full()).await
         };
         let late = |_| io::Error::new(io::ErrorKind::TimedOut, "the TLS handshake took too long");
@@ -143,8 +183,14 @@ fn check(config: &TlsConfig) -> Result<(), ConfigError> {
         handshake_timeout,
         max_handshakes,
         reload_every,
+        #[cfg(feature = "acme")]
+        acme,
     } = config;
-    if !(1..=1000).contains(&identities.len()) {
+    #[cfg(feature = "acme")]
+    let fewest = usize::from(acme.is_none());
+    #[cfg(not(feature = "acme"))]
+    let fewest = 1;
+    if !(fewest..=1000).contains(&identities.len()) {
         return Err(ConfigError::new("tls.identities", identities.len(), "1 to 1000 of them"));
     }
     if handshake_timeout.is_zero() || *handshake_timeout > Duration::from_secs(300) {

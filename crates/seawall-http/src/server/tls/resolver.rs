@@ -30,11 +30,19 @@ pub(super) struct Resolver {
     /// By whole name, and by what follows the first label for those with a star there.
     exact: HashMap<String, Vec<usize>>,
     below: HashMap<String, Vec<usize>>,
+    #[cfg(feature = "acme")]
+    acme: Option<Arc<super::acme::Acme>>,
 }
 
 impl Resolver {
     pub(super) fn new(named: Vec<Named>) -> Self {
-        let mut resolver = Self { all: Vec::new(), exact: HashMap::new(), below: HashMap::new() };
+        let mut resolver = Self {
+            all: Vec::new(),
+            exact: HashMap::new(),
+            below: HashMap::new(),
+            #[cfg(feature = "acme")]
+            acme: None,
+        };
         for (at, Named { key, names }) in named.into_iter().enumerate() {
             resolver.all.push(key);
             for name in names {
@@ -46,6 +54,12 @@ impl Resolver {
             }
         }
         resolver
+    }
+
+    /// A certificate that is not in a file comes before those that are.
+    #[cfg(feature = "acme")]
+    pub(super) fn with_acme(self, acme: Option<Arc<super::acme::Acme>>) -> Self {
+        Self { acme, ..self }
     }
 
     /// Those that have `name`; rustls gives it in lower case. An exact name comes before a star.
@@ -64,6 +78,10 @@ impl Resolver {
 
 impl ResolvesServerCert for Resolver {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        #[cfg(feature = "acme")]
+        if let Some(key) = self.acme.as_ref().and_then(|acme| acme.certificate(hello.server_name())) {
+            return Some(key);
+        }
         self.find(hello.server_name(), |key| key.key.choose_scheme(hello.signature_schemes()).is_some())
     }
 }

@@ -1,4 +1,6 @@
 //! Echo, from Debian's packages: the version that can be had without a Go module proxy, labelled as what it is.
+//!
+//! `bench/echo` has a program for each bench that it takes part in.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,12 +14,12 @@ const PACKAGES: &str = "golang-go golang-github-labstack-echo-dev";
 const SOURCES: &str = "/usr/share/gocode";
 const ECHO: &str = "/usr/share/gocode/src/github.com/labstack/echo/echo.go";
 
-/// Installs what is missing if it may, and builds; the label of the row, and the program.
-pub(super) fn build(root: &Path, target: &Path) -> Result<(String, PathBuf)> {
+/// Installs what is missing if it may, and builds the program for `bench`; the label of the row, and the program.
+pub(super) fn build(root: &Path, target: &Path, bench: &str) -> Result<(String, PathBuf)> {
     install()?;
-    let program = target.join("bench-router-echo");
+    let program = target.join(format!("bench-{bench}-echo"));
     let mut command = Command::new("go");
-    command.args(["build", "-o"]).arg(&program).arg("./bench/echo").current_dir(root);
+    command.args(["build", "-o"]).arg(&program).arg(format!("./bench/echo/{bench}")).current_dir(root);
     // Debian's packages are no modules.
     command.env("GO111MODULE", "off").env("GOPATH", SOURCES).env("GOFLAGS", "");
     let status = command.status().context("cannot start go")?;
@@ -28,16 +30,8 @@ pub(super) fn build(root: &Path, target: &Path) -> Result<(String, PathBuf)> {
 }
 
 fn install() -> Result<()> {
-    if setup::is_on_path("go") && Path::new(ECHO).is_file() {
-        return Ok(());
-    }
-    let install = format!("apt-get install --yes --no-install-recommends {PACKAGES}");
-    if !setup::is_root() || !setup::is_on_path("apt-get") {
-        bail!("its row needs packages of Debian; please install them:\n  sudo {install}");
-    }
-    println!("installing {PACKAGES}");
-    setup::shell("apt-get update --quiet --quiet")?;
-    setup::shell(&install)
+    let there = setup::is_on_path("go") && Path::new(ECHO).is_file();
+    if there { Ok(()) } else { setup::install_for_a_row(PACKAGES) }
 }
 
 fn label() -> Result<String> {
