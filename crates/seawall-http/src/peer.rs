@@ -37,6 +37,15 @@ impl Peer {
         }
     }
 
+    /// Whether the client chose HTTP/2 in its TLS handshake; `None` if it chose nothing.
+    pub(crate) fn chose_http2(&self) -> Option<bool> {
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.tls {
+            return tls.chose_http2();
+        }
+        None
+    }
+
     /// The scheme of a request on this connection.
     pub(crate) fn scheme(&self) -> &'static str {
         #[cfg(feature = "tls")]

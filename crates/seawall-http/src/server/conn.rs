@@ -47,6 +47,11 @@ async fn run(mut stream: Stream, peer: Peer, home: &Arc<Home>, shutdown: Shutdow
         protocol = detect(&mut stream, &mut ahead, home.limits.head) => protocol?,
         () = late => return Ok(()),
     };
+    let is_http2 = matches!(protocol, Protocol::Http2);
+    if peer.chose_http2().is_some_and(|chosen| chosen != is_http2) {
+        let problem = "the client does not speak the protocol that it chose (ALPN)";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
+    }
     match protocol {
         Protocol::Http1 => h1::serve(stream, ahead, peer, home, shutdown).await,
         Protocol::Http2 => Box::pin(h2::serve(stream, ahead, peer, home, &shutdown)).await,
@@ -74,4 +79,18 @@ async fn detect(stream: &mut Stream, ahead: &mut BytesMut, limit: Duration) -> i
         }
     };
     timeout(limit, read).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn print_sizes() {
+        fn size<F>(_: &F) -> usize { size_of::<F>() }
+        fn f<A,B,C,F>(_: fn(A,B,C)->F) -> usize { size_of::<F>() }
+        println!("serve {}", f(serve));
+        println!("conn {}", h1::sizes());
+        let _ = size::<u8>;
+    }
 }

@@ -106,6 +106,17 @@ fn a_socket_that_somebody_listens_on_stays_theirs() {
 }
 
 #[test]
+fn a_start_does_not_stand_in_line_before_a_full_queue() {
+    let folder = folder();
+    let path = folder.path().join("a");
+    let theirs = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
+    theirs.bind(&socket2::SockAddr::unix(&path).unwrap()).unwrap();
+    theirs.listen(0).unwrap();
+    let _first = connect(&path); // all that fits
+    assert!(refused(Listen::unix(&path)).contains("another process listens on it"));
+}
+
+#[test]
 fn a_file_that_is_no_socket_is_left_alone() {
     let folder = folder();
     let path = folder.path().join("a");

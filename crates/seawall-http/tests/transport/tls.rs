@@ -95,6 +95,19 @@ fn alpn_chooses_http_2_unless_it_is_not_offered() {
 }
 
 #[test]
+fn a_client_that_does_not_speak_what_it_chose_is_closed() {
+    let authority = Authority::new();
+    let (server, _) = serve(&authority.config(&["shop.test"]));
+    let preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    for (chosen, spoken) in [("h2", GET_AND_CLOSE), ("http/1.1", preface)] {
+        let client = Client::with(&authority, None, &[chosen]);
+        let mut stream = client.over(server.connect(), "shop.test");
+        stream.write_all(spoken.as_bytes()).unwrap();
+        assert!(!matches!(stream.read(&mut [0]), Ok(1..)), "{chosen}");
+    }
+}
+
+#[test]
 fn the_oldest_version_may_be_set() {
     let authority = Authority::new();
     let (server, _) = serve(&TlsConfig { min_version: TlsVersion::V1_3, ..authority.config(&["shop.test"]) });

@@ -214,7 +214,9 @@ impl Conn {
         let announced = Announced::of(asked, headers);
         self.send_body(&mut body, sends, &announced, &mut flight, intake, home).await?;
         drop((body, flight));
-        if goes_on && self.pass(intake).await? { Ok(Next::Request) } else { Ok(Next::Close) }
+        // What is complete needs no wait, and so leaves the answer to be sent with the next one.
+        let passed = intake.is_complete() || goes_on && self.pass(intake).await?;
+        Ok(if goes_on && passed { Next::Request } else { Next::Close })
     }
 
     /// Sends the body of an answer, whose end is told to `flight`.

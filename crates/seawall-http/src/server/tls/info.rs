@@ -7,11 +7,13 @@ use rustls_pki_types::CertificateDer;
 use sha2::{Digest as _, Sha256};
 use webpki::EndEntityCert;
 
+use super::load::HTTP2;
+
 /// What a TLS handshake agreed on; a handler has it from [`Context::tls`](crate::Context::tls).
 #[derive(Debug)]
 pub struct TlsInfo {
     version: TlsVersion,
-    protocol: Option<Protocol>,
+    chose_http2: Option<bool>,
     server_name: Option<Box<str>>,
     resumed: bool,
     client: Option<ClientCertificate>,
@@ -27,28 +29,17 @@ pub enum TlsVersion {
     V1_3,
 }
 
-/// The protocol that ALPN chose (RFC 7301).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Protocol {
-    Http1,
-    Http2,
-}
-
 impl TlsInfo {
     pub(super) fn of(connection: &ServerConnection) -> Self {
         let version = match connection.protocol_version() {
             Some(ProtocolVersion::TLSv1_3) => TlsVersion::V1_3,
             _ => TlsVersion::V1_2, // the only other one that is offered
         };
-        let protocol = match connection.alpn_protocol() {
-            Some(b"h2") => Some(Protocol::Http2),
-            Some(b"http/1.1") => Some(Protocol::Http1),
-            _ => None,
-        };
+        let chose_http2 = connection.alpn_protocol().map(|protocol| protocol == HTTP2);
         let client = connection.peer_certificates().and_then(<[_]>::first);
         Self {
             version,
-            protocol,
+            chose_http2,
             server_name: connection.server_name().map(Into::into),
             resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
             client: client.map(|certificate| ClientCertificate(certificate.clone().into_owned())),
@@ -72,10 +63,9 @@ impl TlsInfo {
     pub fn client_certificate(&self) -> Option<&ClientCertificate> {
         self.client.as_ref()
     }
-    /// What ALPN chose; `None` if the client did not ask.
-    #[allow(dead_code, reason = "for the detection of the protocol")]
-    pub(crate) fn protocol(&self) -> Option<Protocol> {
-        self.protocol
+    /// Whether ALPN chose HTTP/2; `None` if the client did not ask.
+    pub(crate) fn chose_http2(&self) -> Option<bool> {
+        self.chose_http2
     }
 }
 

@@ -38,8 +38,6 @@ pub use acme::{AcmeConfig, LETS_ENCRYPT};
 pub(super) use acme::{Orders, Proven};
 pub use config::{ClientAuth, Identity, Pem, TlsConfig};
 pub use error::TlsError;
-#[expect(unused_imports, reason = "for the detection of the protocol")]
-pub(crate) use info::Protocol;
 pub use info::{ClientCertificate, TlsInfo, TlsVersion};
 use load::{Contents, Fingerprint};
 pub(super) use reload::Reloads;
