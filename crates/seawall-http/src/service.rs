@@ -136,11 +136,27 @@ impl Service {
 #[cfg(test)]
 impl Service {
     pub(crate) fn answer_size() -> String {
-        fn f<'a,F>(_: impl Fn(&'a Service, Head, Body, Arrival)->F) -> usize { size_of::<F>() }
-        fn g<'a,F>(_: impl Fn(&'a Inner, &'a Context)->F) -> usize { size_of::<F>() }
-        fn h<'a,F>(_: impl Fn(&'a Inner, Context)->F) -> usize { size_of::<F>() }
-        fn n<F>(_: impl Fn(Next, Context)->F) -> usize { size_of::<F>() }
-        format!("answer {} inner.answer {} inner.run {} next {} head {} body {}", f(Service::answer), g(Inner::answer), h(Inner::run), n(Next::run), size_of::<Head>(), size_of::<Body>())
+        fn f<'a, F>(_: impl Fn(&'a Service, Head, Body, Arrival) -> F) -> usize {
+            size_of::<F>()
+        }
+        fn g<'a, F>(_: impl Fn(&'a Inner, &'a Context) -> F) -> usize {
+            size_of::<F>()
+        }
+        fn h<'a, F>(_: impl Fn(&'a Inner, Context) -> F) -> usize {
+            size_of::<F>()
+        }
+        fn n<F>(_: impl Fn(Next, Context) -> F) -> usize {
+            size_of::<F>()
+        }
+        format!(
+            "answer {} inner.answer {} inner.run {} next {} head {} body {}",
+            f(Service::answer),
+            g(Inner::answer),
+            h(Inner::run),
+            n(Next::run),
+            size_of::<Head>(),
+            size_of::<Body>()
+        )
     }
 }
 

@@ -87,8 +87,12 @@ mod tests {
 
     #[test]
     fn print_sizes() {
-        fn size<F>(_: &F) -> usize { size_of::<F>() }
-        fn f<A,B,C,F>(_: fn(A,B,C)->F) -> usize { size_of::<F>() }
+        fn size<F>(_: &F) -> usize {
+            size_of::<F>()
+        }
+        fn f<A, B, C, F>(_: fn(A, B, C) -> F) -> usize {
+            size_of::<F>()
+        }
         println!("serve {}", f(serve));
         println!("conn {}", h1::sizes());
         let _ = size::<u8>;

@@ -9,8 +9,10 @@ use bytes::Bytes;
 use seawall_core::metrics::{Registry, Value};
 use seawall_http::{App, Context, ServerConfig};
 
+use tokio::sync::Notify;
+
 use crate::live::{Live, read_until, wait_until};
-use crate::wire::{Client, send};
+use crate::wire::{Client, send, unread};
 
 /// Far beyond what a test should take: only the limit under test is short.
 const LONG: Duration = Duration::from_secs(600);
@@ -157,6 +159,32 @@ fn a_body_that_goes_on_is_waited_for() {
         client.send("x");
     }
     assert_eq!(client.next().unwrap().text(), "10");
+}
+
+/// How long one body was waited for does not count for the next one, however long its handler took.
+#[test]
+fn each_body_has_a_wait_of_its_own() {
+    let go = Arc::new(Notify::new());
+    let gate = Arc::clone(&go);
+    let slow = move |body: Bytes| {
+        let gate = Arc::clone(&gate);
+        async move {
+            gate.notified().await;
+            body.len().to_string()
+        }
+    };
+    let app = app().0.post("/slow", slow);
+    let server = Live::with(app, ServerConfig { body_gap_timeout: Duration::from_secs(1), ..patient() });
+    let mut client = Client::new(&server);
+    let ours = client.stream.local_addr().unwrap();
+    client.send("POST /slow HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\n");
+    wait_until(|| unread(server.addr, ours) == Some(0));
+    client.send("abcPOST / HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n");
+    pause(Duration::from_millis(1_200));
+    go.notify_one();
+    assert_eq!(client.next().unwrap().text(), "3");
+    client.send("de");
+    assert_eq!(client.next().map(|answer| answer.text()), Some("2".to_owned()));
 }
 
 /// A client that asks for much and reads nothing holds its answer no longer than the limit.

@@ -126,6 +126,8 @@ async fn run(mut conn: Conn, home: &Home) -> Result<(), Lost> {
 
 #[cfg(test)]
 pub(super) fn sizes() -> String {
-    fn f1<A,B,F>(_: fn(A,B)->F) -> usize { size_of::<F>() }
+    fn f1<A, B, F>(_: fn(A, B) -> F) -> usize {
+        size_of::<F>()
+    }
     format!("Conn {} run {} answer {} ", size_of::<Conn>(), f1(run), Service::answer_size())
 }
