@@ -23,12 +23,15 @@ pub(crate) struct FuzzArgs {
 }
 
 /// How sancov counts edges and compares operands; what `cargo fuzz` asks for as well.
-const INSTRUMENTATION: [&str; 5] = [
-    "-Cpasses=sancov-module",
-    "-Cllvm-args=-sanitizer-coverage-level=4",
-    "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
-    "-Cllvm-args=-sanitizer-coverage-pc-table",
-    "-Cllvm-args=-sanitizer-coverage-trace-compares",
+const FLAGS: [&str; 8] = [
+    "-C force-frame-pointers=yes",
+    "-C passes=sancov-module",
+    "-C llvm-args=-sanitizer-coverage-level=4",
+    "-C llvm-args=-sanitizer-coverage-inline-8bit-counters",
+    "-C llvm-args=-sanitizer-coverage-pc-table",
+    "-C llvm-args=-sanitizer-coverage-trace-compares",
+    "-C llvm-args=-simplifycfg-branch-fold-threshold=0",
+    "--cfg fuzzing",
 ];
 
 /// Builds the targets, and runs them.
@@ -63,8 +66,7 @@ fn build(root: &Path) -> Result<PathBuf> {
     let mut command = Command::new(setup::cargo());
     command.args(["build", "--release", "--quiet", "--manifest-path", "fuzz/Cargo.toml", "--target", &host]);
     command.current_dir(root).env("CARGO_TARGET_DIR", &folder).stdin(Stdio::null());
-    command
-        .env("RUSTFLAGS", format!("{} --cfg fuzzing -Cforce-frame-pointers=yes", INSTRUMENTATION.join(" ")));
+    command.env("RUSTFLAGS", FLAGS.join(" "));
     let status = command.status().context("cannot start cargo")?;
     if !status.success() {
         bail!("the fuzzer does not build ({status})");

@@ -24,7 +24,7 @@ const PANELS: [Panel; 2] = [
     Panel { title: "Resident memory", unit: "MiB", colour: "#1f6feb", top: TOP, value: |s| s.resident_mib },
     Panel {
         title: "Open descriptors",
-        unit: "open",
+        unit: "number",
         colour: "#b35900",
         top: TOP + PANEL + GAP,
         value: |s| s.descriptors,
