@@ -4,8 +4,10 @@
 
 mod bench;
 mod clock;
+mod fuzz;
 mod run;
 mod setup;
+mod soak;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -36,6 +38,12 @@ enum Command {
     Setup,
     /// Formats all Rust code.
     Fmt,
+    /// libFuzzer on the parsers that meet a client's bytes; wants a C++ compiler.
+    Fuzz(fuzz::FuzzArgs),
+    /// A server at 80 % load for minutes, with connections that come and go: fails if memory or descriptors creep.
+    ///
+    /// Wants two cores that nobody else uses.
+    Soak(soak::SoakArgs),
     /// Seawall beside its peers, in one run, in turns. Wants a quiet machine with two cores or more.
     #[command(subcommand)]
     Bench(Bench),
@@ -65,6 +73,8 @@ fn main() -> ExitCode {
         Command::Tidy => run::tidy(&root),
         Command::Setup => setup::run(&root),
         Command::Fmt => run::fmt(&root),
+        Command::Fuzz(args) => fuzz::run(&root, &args),
+        Command::Soak(args) => soak::run(&root, &args),
         Command::Bench(Bench::Http(args)) => bench::http(&root, &args),
         Command::Bench(Bench::Defaults(args)) => bench::defaults(&root, &args),
         Command::Bench(Bench::Render(args)) => bench::render(&root, &args),

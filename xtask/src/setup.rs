@@ -16,7 +16,7 @@ struct Tool {
     reason: &'static str,
 }
 
-const TOOLS: [Tool; 12] = [
+const TOOLS: [Tool; 16] = [
     Tool {
         program: "cc",
         package: "gcc libc6-dev",
@@ -28,6 +28,9 @@ const TOOLS: [Tool; 12] = [
         reason: "tests look at the lab's report, at WebSockets and at events in a browser",
     },
     Tool { program: "curl", package: "curl", reason: "tests download, resume and upload with it" },
+    Tool { program: "wrk", package: "wrk", reason: "tests read every answer with it, pipelined ones too" },
+    Tool { program: "h2load", package: "nghttp2-client", reason: "the same, on HTTP/1 and HTTP/2" },
+    Tool { program: "go", package: "golang-go", reason: "tests talk to us with Go's own client" },
     Tool { program: "openssl", package: "openssl", reason: "tests shake hands with it" },
     Tool { program: "/usr/sbin/nginx", package: "nginx-light", reason: "tests put it in front" },
     Tool {
@@ -43,6 +46,11 @@ const TOOLS: [Tool; 12] = [
         program: "/usr/lib/python3/dist-packages/websockets",
         package: "python3-websockets",
         reason: "tests open WebSockets from Python",
+    },
+    Tool {
+        program: "/usr/lib/python3/dist-packages/httpx",
+        package: "python3-httpx",
+        reason: "tests talk to us with it",
     },
     Tool {
         program: "/usr/lib/python3/dist-packages/pip",

@@ -42,7 +42,10 @@ impl Fields {
     }
 
     fn of_content_type(&self) -> HeaderMap {
-        self.content_type.iter().map(|value| (header::CONTENT_TYPE, value.clone())).collect()
+        let Some(value) = &self.content_type else { return HeaderMap::new() };
+        let mut map = HeaderMap::with_capacity(4); // whoever asks for the map has another header to put in
+        map.insert(header::CONTENT_TYPE, value.clone());
+        map
     }
 }
 

@@ -127,6 +127,15 @@ impl Response {
         Self::with_body(StatusCode::SWITCHING_PROTOCOLS, ResponseBody::Takeover(Some(takeover)))
     }
 
+    /// Whether the connection speaks another protocol behind this answer.
+    pub(crate) fn switches_protocols(&self) -> bool {
+        #[cfg(feature = "websocket")]
+        return self.status == StatusCode::SWITCHING_PROTOCOLS
+            && matches!(self.body, ResponseBody::Takeover(_));
+        #[cfg(not(feature = "websocket"))]
+        false
+    }
+
     /// Sets a header; it replaces an earlier one of its name.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {

@@ -4,10 +4,11 @@
 //! runtime, a system call. It is only ever set earlier, or anew after it fired too early for what the connection
 //! waits for by then.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use tokio::task::unconstrained;
 use tokio::time::{Sleep, sleep_until};
 
 use crate::clock;
@@ -80,6 +81,12 @@ impl Watch {
             none => none.insert(Box::pin(sleep_until(due))),
         };
         timer.as_mut().reset(due);
-        timer.as_mut().poll(cx).map(|()| wait)
+        // A poll that tokio puts off for the sake of other tasks would not enrol us, and we do not ask again.
+        pin!(unconstrained(timer.as_mut())).poll(cx).map(|()| wait)
+    }
+
+    /// Another request begins: what was waited for before is over, whatever its number was.
+    pub(super) fn forget(&mut self) {
+        self.seen = None;
     }
 }

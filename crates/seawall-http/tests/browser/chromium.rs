@@ -30,6 +30,11 @@ pub(crate) struct Chromium {
 impl Chromium {
     /// Opens `url`, to which `report=` with the place for reports is added.
     pub(crate) fn open(url: &str) -> Self {
+        Self::open_with(url, &[])
+    }
+
+    /// The same, with more arguments for the browser.
+    pub(crate) fn open_with(url: &str, arguments: &[&str]) -> Self {
         assert!(Path::new(BROWSER).exists(), "{BROWSER} is missing; `cargo xtask setup` installs it");
         let (told, reports) = mpsc::sync_channel(16);
         let collector = Live::start(App::new().post("/", move |report: String| {
@@ -50,6 +55,7 @@ impl Chromium {
                 "--disable-dev-shm-usage",
             ])
             .args(["--disable-background-networking", "--enable-logging=stderr", "--v=0"])
+            .args(arguments)
             .arg(format!("--user-data-dir={}", folder.path().join("profile").display()))
             .arg(format!("{url}{glue}report={}", collector.url("/")))
             .stdin(Stdio::null())

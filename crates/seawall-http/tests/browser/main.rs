@@ -146,17 +146,37 @@ fn a_browser_reads_events_and_comes_back_where_it_was() {
     );
 }
 
+/// What comes of the page's upload: 300,000 bytes of 0 to 249, in turns.
+fn uploaded() -> String {
+    let sum = (0..300_000_u64).map(|at| at % 250).sum::<u64>();
+    let title = "zwei Wörter".bytes().map(u64::from).sum::<u64>();
+    format!("title||{title}\nfile|größe 1.bin|{sum}")
+}
+
 #[test]
 fn a_browser_uploads_a_file() {
-    // 300,000 bytes of 0 to 249, in turns.
-    let sum = (0..300_000_u64).map(|at| at % 250).sum::<u64>();
-    check(
-        "upload",
-        &json!(format!(
-            "title||{}\nfile|größe 1.bin|{sum}",
-            "zwei Wörter".bytes().map(u64::from).sum::<u64>()
-        )),
-    );
+    check("upload", &json!(uploaded()));
+}
+
+/// A browser speaks HTTP/2 only over TLS; its WebSockets are HTTP/1.1 beside it.
+#[cfg(feature = "tls")]
+#[test]
+fn a_browser_speaks_http2_over_tls() {
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, key) = (folder.path().join("certificate.pem"), folder.path().join("key.pem"));
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(&certificate, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let tls = seawall_http::Tls::files(certificate, key).unwrap();
+    let listen = seawall_http::Listen::tcp("127.0.0.1:0").tls(tls);
+    let server = Live::on(listen, app(), ServerConfig { workers: Some(2), ..ServerConfig::default() });
+    let url = format!("https://localhost:{}/page/index.html?part=sealed", server.addr.port());
+    let browser = Chromium::open_with(&url, &["--ignore-certificate-errors"]);
+    let ids = ["1", "2", "3", "4", "5", "6", "7"];
+    let expected = json!({
+        "style": 200, "many": 50, "events": ids, "upload": uploaded(), "text": "hello", "protocols": ["h2"],
+    });
+    assert_eq!(browser.report(), expected);
 }
 
 #[test]

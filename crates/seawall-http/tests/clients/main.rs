@@ -1,5 +1,5 @@
-//! Against what we did not write: curl, openssl, Python's websockets, Node's ws, Autobahn's cases; nginx and HAProxy in
-//! front.
+//! Against what we did not write: curl, openssl, wrk, h2load, Go's and Python's own clients, httpx, Python's websockets,
+//! Node's ws, Autobahn's cases; nginx and HAProxy in front.
 //!
 //! `cargo xtask setup` installs them. One that is missing fails its tests and says so: a test that skips itself proves
 //! nothing.
@@ -7,8 +7,11 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod curl;
+mod fronts;
+mod languages;
 #[path = "../live/mod.rs"]
 mod live;
+mod loads;
 #[cfg(feature = "tls")]
 mod proxies;
 #[cfg(feature = "tls")]

@@ -14,6 +14,7 @@ use std::time::Instant;
 use bytes::{Buf as _, BytesMut};
 use futures_util::future::BoxFuture;
 use tokio::io::AsyncReadExt as _;
+use tokio::task::unconstrained;
 
 use super::Home;
 use super::buffers::{READ, give_back_read, lease_to_read};
@@ -230,7 +231,9 @@ impl Conn {
             Some(drain) => drain.as_mut().poll(cx),
             None if shutdown.has_age() => self.drain.insert(Box::pin(shutdown.drain())).as_mut().poll(cx),
             None => {
-                let enrolled = self.drain.insert(Box::pin(shutdown.told_to_drain())).as_mut().poll(cx);
+                // Whatever other tasks have to do: we enrol once.
+                let told = Box::pin(unconstrained(shutdown.told_to_drain()));
+                let enrolled = self.drain.insert(told).as_mut().poll(cx);
                 // Now that we are enrolled, the flag cannot be missed.
                 if shutdown.is_draining(self.idle_since) { Poll::Ready(()) } else { enrolled }
             }

@@ -42,6 +42,9 @@ impl Sends {
         if status.is_informational() || status == StatusCode::NO_CONTENT || tunnels {
             return Self::Nothing { length: None };
         }
+        if status == StatusCode::RESET_CONTENT {
+            return Self::Nothing { length: Some(0) }; // it must have none, whatever the handler gave (RFC 9110, 15.3.6)
+        }
         if asked.is_head || status == StatusCode::NOT_MODIFIED {
             return Self::Nothing { length: stated() };
         }
@@ -231,6 +234,7 @@ mod tests {
         chooses(HEAD, 200, None, None, Sends::Nothing { length: None });
         chooses(GET, 304, Some("9"), Some(0), Sends::Nothing { length: Some(9) });
         chooses(GET, 204, Some("0"), Some(0), Sends::Nothing { length: None });
+        chooses(GET, 205, None, Some(3), Sends::Nothing { length: Some(0) });
         chooses(GET, 101, None, Some(0), Sends::Nothing { length: None });
         chooses(Asked { is_connect: true, ..GET }, 200, None, Some(3), Sends::Nothing { length: None });
     }

@@ -9,7 +9,8 @@ use std::pin::pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, Bytes};
-use http::{Method, Version};
+use http::{Method, StatusCode, Version};
+use seawall_core::Class;
 use seawall_guard::Permit;
 
 use super::Home;
@@ -77,6 +78,11 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
+    /// Says that it is answered with another status than its service said.
+    pub(super) fn answered(&mut self, status: StatusCode) {
+        self.begun.flight().answered(status, Some(Class::System));
+    }
+
     /// Says how it ended.
     pub(super) fn end(&mut self, end: End) {
         self.begun.flight().end(end);
@@ -87,6 +93,7 @@ impl Conn {
     /// Begins a request, or refuses it.
     pub(super) fn begin(&mut self, parsed: Parsed, home: &Home) -> Step {
         self.requests += 1;
+        self.watch.forget();
         let Ok(permit) = home.gate.try_acquire() else { return self.turn_away(&parsed, home) };
         let asked = Asked {
             version: parsed.version,
@@ -178,38 +185,39 @@ impl Conn {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Lost>> {
         let flushed = self.output.poll_flush(&mut self.stream, cx)?;
+        if flushed.is_pending() {
+            if let Poll::Ready(late) = self.watch.poll(Wait::Write, self.output.taken(), None, cx) {
+                return Poll::Ready(Err(Lost::Late(late)));
+            }
+        }
         let wanted = intake.pipe.as_ref().is_some_and(|pipe| pipe.wants(cx));
         if wanted {
             if self.poll_feed(intake, cx).is_ready() {
                 return Poll::Ready(Ok(()));
             }
         } else if intake.is_complete() && !home.half_close {
-            ready!(self.poll_gone(cx)).map_or(Ok(()), Err)?;
+            self.is_still_there(cx)?;
         }
-        if flushed.is_pending() {
-            return self.poll_late(Wait::Write, self.output.taken(), None, cx);
-        }
-        if wanted && self.watch.poll(Wait::Body, intake.taken, None, cx).is_ready() {
+        // One wait at a time: a client that neither reads nor sends is late with its reading.
+        if wanted && flushed.is_ready() && self.watch.poll(Wait::Body, intake.taken, None, cx).is_ready() {
             intake.break_off(Some(Error::request_timeout("the body took too long")));
             return Poll::Ready(Ok(()));
         }
         Poll::Pending
     }
 
-    /// Ready when the client has gone: it has sent its last byte while it waits for an answer. What it sends ahead is
+    /// Fails when the client has gone: it has sent its last byte while it waits for an answer. What it sends ahead is
     /// kept, within a bound.
-    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<Option<Lost>> {
+    fn is_still_there(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         while self.read.len() < AHEAD {
             match self.poll_fill(READ, cx) {
                 Poll::Pending => break,
-                Poll::Ready(Ok(0)) => {
-                    return Poll::Ready(Some(io::Error::from(io::ErrorKind::ConnectionAborted).into()));
-                }
+                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::ConnectionAborted.into()),
                 Poll::Ready(Ok(_)) => {}
-                Poll::Ready(Err(error)) => return Poll::Ready(Some(error.into())),
+                Poll::Ready(Err(error)) => return Err(error),
             }
         }
-        Poll::Pending
+        Ok(())
     }
 
     /// Gives the reader of the body a piece, or its end; ready when it did.

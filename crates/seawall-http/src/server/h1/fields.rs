@@ -1,5 +1,7 @@
 //! The fields that say something about the connection and the body, in one pass over all of them. Pure.
 
+use std::net::Ipv6Addr;
+
 use http::Version;
 use httparse::Header;
 
@@ -159,27 +161,48 @@ fn is_word(item: &[u8], word: &[u8]) -> bool {
     item.eq_ignore_ascii_case(word)
 }
 
-/// `uri-host [":" port]`, by its bytes: what is in a reg-name, an IP literal or a port. It may be empty (RFC 9112, 3.2).
-fn is_host(value: &[u8]) -> bool {
+/// `uri-host [":" port]` (RFC 3986, 3.2). It may be empty (RFC 9112, 3.2).
+pub(super) fn is_host(value: &[u8]) -> bool {
     let (host, port) = match value {
         [b'[', rest @ ..] => {
             let Some(end) = rest.iter().position(|&byte| byte == b']') else { return false };
-            let literal = &rest[..end];
-            let good = |byte: &u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.' | b'v' | b'V');
-            if literal.is_empty() || !literal.iter().all(good) {
+            if !is_address(&rest[..end]) {
                 return false;
             }
             (&[][..], &rest[end + 1..])
         }
         _ => value.split_at(value.iter().position(|&byte| byte == b':').unwrap_or(value.len())),
     };
-    let in_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(byte);
-    host.iter().all(in_name)
-        && match port {
-            [] => true,
-            [b':', digits @ ..] => digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit),
-            _ => false,
-        }
+    let port_is_good = match port {
+        [] => true,
+        [b':', digits @ ..] => digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    port_is_good && is_name(host)
+}
+
+/// A reg-name; an IPv4 address is one by its bytes.
+fn is_name(name: &[u8]) -> bool {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(byte);
+    let mut pieces = name.split(|&byte| byte == b'%');
+    let encoded =
+        |piece: &[u8]| matches!(piece, [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit());
+    pieces.next().is_some_and(|first| first.iter().all(plain))
+        && pieces.all(|piece| encoded(piece) && piece.iter().all(plain))
+}
+
+/// What stands in brackets: an IPv6 address, or one of a version to come.
+fn is_address(literal: &[u8]) -> bool {
+    let text = std::str::from_utf8(literal).unwrap_or_default();
+    let of_the_future = |rest: &str| {
+        let Some((version, address)) = rest.split_once('.') else { return false };
+        let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:".contains(&byte);
+        !version.is_empty()
+            && version.bytes().all(|byte| byte.is_ascii_hexdigit())
+            && !address.is_empty()
+            && address.bytes().all(good)
+    };
+    text.parse::<Ipv6Addr>().is_ok() || text.strip_prefix(['v', 'V']).is_some_and(of_the_future)
 }
 
 #[cfg(test)]
@@ -227,10 +250,15 @@ mod tests {
 
     #[test]
     fn a_host_is_there_once_and_is_one() {
-        for host in ["", "a", "a.b:80", "a:", "127.0.0.1:8080", "[::1]", "[::1]:443", "a_b"] {
+        for host in
+            ["", "a", "a.b:80", "a:", "127.0.0.1:8080", "[::1]", "[::1]:443", "a_b", "a%20b", "[v1.x]"]
+        {
             assert!(read(&[("Host", host)]).is_ok(), "{host}");
         }
-        for host in ["a b", "a/b", "a:b", "a:123456", "[::1", "[]", "[::1]a", "a@b", "a,b\u{e4}"] {
+        for host in [
+            "a b", "a/b", "a:b", "a:123456", "[::1", "[]", "[::1]a", "a@b", "a\u{e4}", "[a]", "%", "a%4",
+            "a%zz",
+        ] {
             assert!(read(&[("Host", host)]).is_err(), "{host}");
         }
         assert!(read(&[("Host", "a"), ("host", "a")]).is_err());

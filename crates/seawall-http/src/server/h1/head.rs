@@ -90,6 +90,10 @@ fn read(
         Ok(Status::Complete(length)) if length <= limits.bytes => length,
         Ok(Status::Partial) if bytes.len() < limits.bytes => return Ok(None),
         Ok(_) => return Err(too_large(bytes, limits)),
+        // It is told by the whole line which version that would be.
+        Err(Parse::Version) if bytes.len() < limits.bytes && memchr::memchr(b'\n', bytes).is_none() => {
+            return Ok(None);
+        }
         Err(error) => return Err(fault(error, bytes)),
     };
     let (Some(method), Some(path), Some(minor)) = (request.method, request.path, request.version) else {

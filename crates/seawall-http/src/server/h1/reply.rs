@@ -13,6 +13,7 @@ use super::conn::{Conn, Lost};
 use super::encode::{self, Announced, CHUNK_END, Sends, Then};
 use super::exchange::{DRAINED, Exchange};
 use crate::clock;
+use crate::error::Error;
 use crate::measure::End;
 use crate::respond::{BodyFailed, Response, WireBody};
 #[cfg(feature = "websocket")]
@@ -39,11 +40,25 @@ pub(super) struct Stream {
     goes_on: bool,
 }
 
+/// The answer, or a 500 in its place if its status says that another one follows: the client would take the next
+/// answer for that one.
+fn final_answer(response: Response, exchange: &mut Exchange) -> Response {
+    let status = response.status();
+    if !status.is_informational() || response.switches_protocols() {
+        return response;
+    }
+    tracing::error!(status = status.as_u16(), "a handler answered with an interim status");
+    let response = Error::internal("an interim status is no answer").response();
+    exchange.answered(response.status());
+    response
+}
+
 impl Conn {
     /// Writes the head of an answer, and its body if that is all there.
     pub(super) fn reply(&mut self, response: Response, exchange: &mut Exchange, home: &Home) -> Reply {
         self.idle_since = clock::now();
         let asked = exchange.asked;
+        let response = final_answer(response, exchange);
         let (status, fields, mut body) = response.into_parts();
         let none = HeaderMap::new();
         let (headers, content_type) = fields.made().map_or_else(|only| (&none, only), |map| (map, None));

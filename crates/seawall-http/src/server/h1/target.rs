@@ -6,6 +6,7 @@ use http::uri::{Authority, Scheme};
 use http::{Method, Uri};
 
 use super::fault::Fault;
+use super::fields::is_host;
 
 /// More does not fit into an [`Uri`].
 const LONGEST: usize = u16::MAX as usize - 1;
@@ -49,13 +50,13 @@ fn path(target: &[u8]) -> Result<Target, Fault> {
 fn authority(target: &str) -> Option<Uri> {
     let authority: Authority = target.parse().ok()?;
     authority.port_u16()?;
-    (!target.contains('@')).then(|| Uri::from(authority))
+    (!authority.host().is_empty() && is_host(target.as_bytes())).then(|| Uri::from(authority))
 }
 
 fn absolute(target: &str) -> Option<Uri> {
     let uri: Uri = target.parse().ok()?;
     let known = [Scheme::HTTP, Scheme::HTTPS].iter().any(|scheme| uri.scheme() == Some(scheme));
-    let host = uri.authority().filter(|authority| !authority.as_str().contains('@'))?;
+    let host = uri.authority().filter(|authority| is_host(authority.as_str().as_bytes()))?;
     (known && !host.host().is_empty() && target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#'))
         .then_some(uri)
 }
@@ -124,6 +125,8 @@ mod tests {
         form(Method::GET, "http:///a", None);
         form(Method::CONNECT, "/a", None);
         form(Method::CONNECT, "example.com", None);
+        form(Method::CONNECT, ":80", None);
+        form(Method::GET, "http://a:b/", None);
     }
 
     #[test]

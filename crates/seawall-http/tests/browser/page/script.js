@@ -82,6 +82,21 @@ const parts = {
     return (await fetch('/upload', { method: 'POST', body: form })).text();
   },
 
+  async sealed() {
+    const style = (await fetch('style.css')).status;
+    const ask = async () => (await fetch('/revalidated')).status;
+    const many = (await Promise.all(Array.from({ length: 50 }, ask))).filter((status) => status === 200).length;
+    const events = await parts.events();
+    const upload = await parts.upload();
+    const socket = new WebSocket(`wss://${location.host}/socket`);
+    await once(socket, 'open');
+    socket.send('hello');
+    const text = (await once(socket, 'message')).data;
+    const entries = [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')];
+    const protocols = [...new Set(entries.map((entry) => entry.nextHopProtocol).filter((name) => name !== ''))];
+    return { style, many, events: events.map(([, id]) => id), upload, text, protocols };
+  },
+
   async origin() {
     const knock = (host) => new Promise((resolve) => {
       const socket = new WebSocket(socketUrl(host));
