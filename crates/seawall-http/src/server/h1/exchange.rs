@@ -185,10 +185,10 @@ impl Conn {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Lost>> {
         let flushed = self.output.poll_flush(&mut self.stream, cx)?;
-        if flushed.is_pending() {
-            if let Poll::Ready(late) = self.watch.poll(Wait::Write, self.output.taken(), None, cx) {
-                return Poll::Ready(Err(Lost::Late(late)));
-            }
+        if flushed.is_pending()
+            && let Poll::Ready(late) = self.watch.poll(Wait::Write, self.output.taken(), None, cx)
+        {
+            return Poll::Ready(Err(Lost::Late(late)));
         }
         let wanted = intake.pipe.as_ref().is_some_and(|pipe| pipe.wants(cx));
         if wanted {
