@@ -7,6 +7,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context as Waker, Poll};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -25,12 +26,14 @@ pub(crate) struct Flight {
     ending: Ending,
     /// Of the error that its answer was made of.
     class: Option<Class>,
+    /// When it ended, if whoever ended it knows.
+    ended: Option<Instant>,
 }
 
 impl Flight {
     pub(crate) fn new(c: Context) -> Self {
         // Until it ends otherwise, it would end by being dropped.
-        Self { c, ending: Ending { status: None, end: End::Aborted }, class: None }
+        Self { c, ending: Ending { status: None, end: End::Aborted }, class: None, ended: None }
     }
 
     pub(crate) fn context(&self) -> &Context {
@@ -44,12 +47,17 @@ impl Flight {
     pub(crate) fn end(&mut self, end: End) {
         self.ending.end = end;
     }
+    /// As [`Flight::end`], at a time that is known already.
+    pub(crate) fn end_at(&mut self, end: End, now: Instant) {
+        self.end(end);
+        self.ended = Some(now);
+    }
 }
 
 impl Drop for Flight {
     fn drop(&mut self) {
         let c = &self.c;
-        let taken = clock::now().saturating_duration_since(c.received_at());
+        let taken = self.ended.unwrap_or_else(clock::now).saturating_duration_since(c.received_at());
         let (registry, method) = (c.shared().registry(), c.method());
         match c.matched() {
             Some(matched) => {

@@ -11,8 +11,9 @@ pub(crate) struct Head {
     method: Method,
     version: Version,
     raw: Raw,
-    uri: OnceLock<Uri>,
-    headers: OnceLock<HeaderMap>,
+    /// In boxes, because a head is moved more often than these are asked for.
+    uri: OnceLock<Box<Uri>>,
+    headers: OnceLock<Box<HeaderMap>>,
 }
 
 /// The bytes of a checked head of HTTP/1.1; empty for a head that was not read by our engine.
@@ -55,7 +56,7 @@ impl Head {
             method,
             version,
             raw,
-            uri: uri.map(OnceLock::from).unwrap_or_default(),
+            uri: uri.map(|uri| Box::new(uri).into()).unwrap_or_default(),
             headers: OnceLock::new(),
         }
     }
@@ -71,7 +72,8 @@ impl Head {
         self.uri.get_or_init(|| {
             let Raw { bytes, target_at, target_end, .. } = &self.raw;
             let target = bytes.slice(*target_at as usize..*target_end as usize);
-            Uri::from_maybe_shared(target).expect("the engine takes only targets that become a URI")
+            let uri = Uri::from_maybe_shared(target);
+            Box::new(uri.expect("the engine takes only targets that become a URI"))
         })
     }
 
@@ -93,7 +95,7 @@ impl Head {
                 let value = HeaderValue::from_maybe_shared(self.raw.bytes.slice_ref(value));
                 headers.append(name, value.expect("the engine takes only values without control characters"));
             }
-            headers
+            Box::new(headers)
         })
     }
 
@@ -113,8 +115,8 @@ impl From<http::request::Parts> for Head {
             method: parts.method,
             version: parts.version,
             raw: Raw::default(),
-            uri: OnceLock::from(parts.uri),
-            headers: OnceLock::from(parts.headers),
+            uri: OnceLock::from(Box::new(parts.uri)),
+            headers: OnceLock::from(Box::new(parts.headers)),
         }
     }
 }

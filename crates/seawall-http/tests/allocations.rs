@@ -114,8 +114,9 @@ fn app() -> App {
     App::new().get("/", empty)
 }
 
-/// The request itself, and the handler's future.
-const EMPTY: u64 = 2;
+/// The request itself, its URI and its map of headers, and the handler's future. A request that our own engine reads has
+/// its bytes in the place of the two in the middle, which are made when they are asked for.
+const EMPTY: u64 = 4;
 
 #[test]
 fn handlers_and_arguments() {
@@ -200,8 +201,8 @@ fn an_answer_that_is_kept() {
     };
     let store = MemoryCache::new(&MemoryCacheConfig::default()).unwrap();
     let cache = ResponseCache::new(&ResponseCacheConfig::default(), store).unwrap();
-    // The context, the middleware's future, and two each for the headers' copy and the age.
-    check("ResponseCache, a hit", App::new().with(cache).get("/", hello), "/", 6);
+    // Two each for the copy of the headers and the age.
+    check("ResponseCache, a hit", App::new().with(cache).get("/", hello), "/", EMPTY + 4);
 }
 #[cfg(feature = "jwt")]
 #[test]

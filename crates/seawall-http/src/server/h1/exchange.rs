@@ -7,6 +7,7 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use bytes::{Buf as _, Bytes};
 use http::{Method, StatusCode, Version};
@@ -86,6 +87,11 @@ impl Exchange {
     /// Says how it ended.
     pub(super) fn end(&mut self, end: End) {
         self.begun.flight().end(end);
+    }
+
+    /// Says that all of its answer is written, at the time `now`.
+    pub(super) fn end_at(&mut self, now: Instant) {
+        self.begun.flight().end_at(End::Answered, now);
     }
 }
 

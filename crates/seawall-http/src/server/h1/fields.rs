@@ -183,13 +183,28 @@ pub(super) fn is_host(value: &[u8]) -> bool {
 
 /// A reg-name; an IPv4 address is one by its bytes.
 fn is_name(name: &[u8]) -> bool {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(byte);
+    let plain = |byte: &u8| IN_NAME[usize::from(*byte)];
+    if name.iter().all(plain) {
+        return true;
+    }
     let mut pieces = name.split(|&byte| byte == b'%');
     let encoded =
         |piece: &[u8]| matches!(piece, [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit());
     pieces.next().is_some_and(|first| first.iter().all(plain))
         && pieces.all(|piece| encoded(piece) && piece.iter().all(plain))
 }
+
+/// Letters and digits, and what else a name has without being escaped.
+const IN_NAME: [bool; 256] = {
+    let (mut table, mut byte) = ([false; 256], 0);
+    while byte < 128 {
+        table[byte] = (byte as u8).is_ascii_alphanumeric()
+            || matches!(byte as u8, b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')')
+            || matches!(byte as u8, b'*' | b'+' | b',' | b';' | b'=');
+        byte += 1;
+    }
+    table
+};
 
 /// What stands in brackets: an IPv6 address, or one of a version to come.
 fn is_address(literal: &[u8]) -> bool {

@@ -97,7 +97,7 @@ impl Conn {
             exchange.body = Some(body);
             return Reply::Large { goes_on };
         }
-        exchange.end(End::Answered);
+        exchange.end_at(self.idle_since);
         Reply::Whole { goes_on }
     }
 
@@ -129,8 +129,8 @@ impl Conn {
         if sends == Sends::Chunked {
             encode::last_chunk(self.output.gather(), trailers.as_ref(), &announced);
         }
-        exchange.end(End::Answered);
         self.idle_since = clock::now();
+        exchange.end_at(self.idle_since);
         Ok(goes_on)
     }
 
