@@ -19,6 +19,7 @@ chapters! {
     websocket_and_sse "websocket-and-sse.md"
     tasks "tasks.md"
     openapi "openapi.md"
+    profiling "profiling.md"
     coming_from_echo "coming-from-echo.md"
     coming_from_axum "coming-from-axum.md"
 }

@@ -16,7 +16,7 @@ struct Tool {
     reason: &'static str,
 }
 
-const TOOLS: [Tool; 7] = [
+const TOOLS: [Tool; 8] = [
     Tool {
         program: "cc",
         package: "gcc libc6-dev",
@@ -28,6 +28,7 @@ const TOOLS: [Tool; 7] = [
         reason: "tests look at the lab's report, at WebSockets and at events in a browser",
     },
     Tool { program: "curl", package: "curl", reason: "tests download, resume and upload with it" },
+    Tool { program: "go", package: "golang-go", reason: "tests open profiles with `go tool pprof`" },
     Tool { program: "node", package: "nodejs", reason: "tests open WebSockets from Node" },
     Tool { program: "/usr/share/nodejs/ws", package: "node-ws", reason: "the WebSocket client for Node" },
     Tool {

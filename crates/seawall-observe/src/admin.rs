@@ -99,13 +99,19 @@ impl Admin {
     /// # Errors
     /// [`AdminError`].
     pub fn start(config: &AdminConfig, registry: &Registry) -> Result<Self, AdminError> {
-        let AdminConfig { addr, allow_remote, .. } = *config;
+        let AdminConfig {
+            addr,
+            allow_remote,
+            #[cfg(feature = "pprof")]
+            pprof,
+        } = config;
+        let (addr, allow_remote) = (*addr, *allow_remote);
         if !addr.ip().is_loopback() && !allow_remote {
             let allowed = "a loopback address such as 127.0.0.1:6060, unless `admin.allow_remote` is true";
             return Err(ConfigError::new("admin.addr", addr, allowed).into());
         }
         #[cfg(feature = "pprof")]
-        let pprof = config.pprof.as_ref().map(Pprof::new).transpose()?;
+        let pprof = pprof.as_ref().map(Pprof::new).transpose()?;
         let bind = || {
             let listener = TcpListener::bind(addr)?;
             listener.set_nonblocking(true)?;

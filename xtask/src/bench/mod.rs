@@ -1,9 +1,11 @@
-//! `cargo xtask bench`: Seawall beside its peers, in one run, in turns. Here are servers; `router` is a bench of its own.
+//! `cargo xtask bench`: Seawall beside its peers, in one run, in turns. Here are servers; `router` and
+//! `profile` are benches of their own.
 //!
 //! A server is pinned to one core, the generator to another. Each round visits every server once, in an order that is
 //! reversed from round to round, so that a machine that drifts drifts for all. What is compared is the ratio within
 //! a round; medians and ranges are over rounds. CPU comes from the scheduler's own account of the server's threads.
 
+mod profile;
 mod router;
 mod server;
 mod table;
@@ -14,6 +16,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use profile::{ProfileArgs, profile};
 pub(crate) use router::{RouterArgs, router};
 use server::Server;
 
@@ -122,7 +125,7 @@ fn cargo(root: &Path, arguments: &[&str], target: &Path) -> Result<()> {
 
 fn visit(generator: &Path, server: &Server, round: u32, args: &HelloArgs) -> Result<Visit> {
     let before = server.cpu()?;
-    let load = load(generator, &server.url(), args)?;
+    let load = load(generator, &server.url(), args.connections, args.seconds)?;
     let spent = server.cpu()?.since(before);
     if !load.errors.is_empty() {
         bail!("{} answered with errors: {:?}", server.name(), load.errors);
@@ -139,11 +142,11 @@ fn visit(generator: &Path, server: &Server, round: u32, args: &HelloArgs) -> Res
     })
 }
 
-fn load(generator: &Path, url: &str, args: &HelloArgs) -> Result<Load> {
+fn load(generator: &Path, url: &str, connections: u32, seconds: u32) -> Result<Load> {
     let json = std::env::temp_dir().join(format!("seawall-bench-{}.json", std::process::id()));
     let mut command = Command::new("taskset");
     command.args(["-c", "1"]).arg(generator).args(["load", url, "-t", "1", "--warmup", "200ms"]);
-    command.arg("-c").arg(args.connections.to_string()).arg("-d").arg(format!("{}s", args.seconds));
+    command.arg("-c").arg(connections.to_string()).arg("-d").arg(format!("{seconds}s"));
     command.arg("--json").arg(&json).stdout(Stdio::null()).stderr(Stdio::null());
     let status = command.status().context("taskset cannot be started; it is in Debian's util-linux")?;
     if !status.success() {

@@ -43,9 +43,14 @@ impl Cpu {
 
 impl Server {
     pub(super) fn start(program: &Path, name: &'static str) -> Result<Self> {
+        Self::start_with(program, name, &[])
+    }
+
+    /// With further arguments behind the address.
+    pub(super) fn start_with(program: &Path, name: &'static str, arguments: &[String]) -> Result<Self> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let mut command = Command::new("taskset");
-        command.args(["-c", "0"]).arg(program).arg(format!("127.0.0.1:{port}"));
+        command.args(["-c", "0"]).arg(program).arg(format!("127.0.0.1:{port}")).args(arguments);
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let child = child.context("taskset cannot be started; it is in Debian's util-linux")?;
         let server = Self { name, port, child };
@@ -60,7 +65,7 @@ impl Server {
             }
             std::thread::park_timeout(PAUSE);
         }
-        bail!("hello-{} does not listen after {:?}", self.name, PAUSE * ATTEMPTS)
+        bail!("the server `{}` does not listen after {:?}", self.name, PAUSE * ATTEMPTS)
     }
 
     pub(super) fn name(&self) -> &'static str {

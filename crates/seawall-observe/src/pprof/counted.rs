@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::heap::{self, Heap};
-use super::profile::{Label, Profile, Sample, ValueType};
+#[cfg(feature = "tasks")]
+use super::profile::Label;
+use super::profile::{Profile, Sample, ValueType};
 use super::route::Counted;
 use super::stacks::Stacks;
 use super::{Pprof, symbols, threads};

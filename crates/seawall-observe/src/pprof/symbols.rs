@@ -211,18 +211,26 @@ fn debug_frames(debug: &Loader, linked: u64) -> Vec<Named> {
         let function = function(&symbol, file.unwrap_or_default().to_owned());
         found.push(Named { function, line: line.unwrap_or(0) });
     }
-    let whole = found.last_mut().filter(|outermost| !outermost.function.name.contains("::"));
+    let whole = found.last_mut().filter(|outermost| is_bare(&outermost.function.name));
     if let (Some(outermost), Some(symbol)) = (whole, debug.find_symbol(linked)) {
         outermost.function = function(symbol, std::mem::take(&mut outermost.function.file));
     }
     for Named { function, .. } in &mut found {
-        if !function.name.contains("::")
+        if is_bare(&function.name)
             && let Some(path) = rust_path(&function.file)
         {
-            function.name = format!("{path}::{}", function.name);
+            // Its types are left out: they name modules, but not this function's.
+            let name = function.name.split('<').next().unwrap_or_default();
+            function.name = format!("{path}::{name}");
         }
     }
     found
+}
+
+/// Whether a name has no path of its own; those of its types do not count.
+fn is_bare(name: &str) -> bool {
+    let name = name.split('<').next().unwrap_or_default();
+    !name.is_empty() && !name.contains("::")
 }
 
 /// The path of the module that a file holds, if it is Rust's: `tokio-1.54.1/src/time/sleep.rs` is `tokio::time::sleep`.
@@ -277,6 +285,12 @@ mod tests {
     #[track_caller]
     fn check_path(file: &str, expected: Option<&str>) {
         assert_eq!(rust_path(file).as_deref(), expected, "{file}");
+    }
+
+    #[test]
+    fn a_name_is_bare_whatever_its_types_are() {
+        assert!(is_bare("poll") && is_bare("catch_unwind<(), std::panic::Safe>"));
+        assert!(!is_bare("std::panic::catch_unwind") && !is_bare("<T as core::ops::FnOnce>::call_once"));
     }
 
     #[test]

@@ -17,7 +17,6 @@ use super::stacks::Stacks;
 
 /// A heap, sampled and scaled up.
 #[derive(Debug)]
-#[cfg_attr(not(feature = "jemalloc"), expect(dead_code, reason = "made by jemalloc's part only"))]
 pub(crate) struct Heap {
     /// In Go's order: objects and bytes ever allocated, objects and bytes in use.
     pub(crate) stacks: Stacks<4>,

@@ -42,12 +42,12 @@ impl Profile {
 
 #[cfg(test)]
 mod tests {
+    use super::super::folded;
     use super::super::tests::of;
-    use super::super::{folded, tests};
 
     #[track_caller]
     fn check(before: &[(&str, i64)], after: &[(&str, i64)], expected: &str) {
-        assert_eq!(folded(&tests::of(after).since(&of(before))), expected);
+        assert_eq!(folded(&of(after).since(&of(before))), expected);
     }
 
     #[test]

@@ -13,8 +13,6 @@ use std::collections::HashMap;
 
 pub(crate) use flame::svg;
 pub(crate) use text::{debug, folded};
-#[cfg(test)]
-pub(crate) use wire::encode;
 pub(crate) use wire::gzip;
 
 /// Stands in for the file of the kernel's functions, and for its mapping's.
@@ -98,6 +96,7 @@ pub(crate) struct Sample {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Label {
     Text(String),
+    #[cfg_attr(not(feature = "tasks"), expect(dead_code, reason = "only tasks have one"))]
     Number(i64),
 }
 

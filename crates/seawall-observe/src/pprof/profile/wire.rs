@@ -20,7 +20,7 @@ pub(crate) fn gzip(profile: &Profile) -> Vec<u8> {
 }
 
 /// Without compression.
-pub(crate) fn encode(profile: &Profile) -> Vec<u8> {
+fn encode(profile: &Profile) -> Vec<u8> {
     let mut strings = Strings::new();
     let mut out = Message::default();
     for kind in &profile.sample_types {

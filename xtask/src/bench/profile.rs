@@ -1,0 +1,137 @@
+//! What a CPU profile costs: the example service under load, without a profile and with one of each kind, in turns.
+//!
+//! The service has one worker and is pinned to one core with all its threads, the generator to another. CPU per request
+//! is what the scheduler charges the whole process, collector of samples included. What it takes afterwards to find
+//! names is outside of the load, and shown beside.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+
+use super::server::Server;
+use super::table::median;
+use super::{cargo, load};
+
+/// How the cost is measured.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ProfileArgs {
+    /// Rounds; each has the load once per kind of profile.
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(2..=200))]
+    rounds: u32,
+    /// Seconds of load each time.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=60))]
+    seconds: u32,
+    /// Connections.
+    #[arg(long, short, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    connections: u32,
+    /// Samples a second.
+    #[arg(long, default_value_t = 99, value_parser = clap::value_parser!(u32).range(1..=999))]
+    hz: u32,
+}
+
+/// `off` twice: what differs between those two is noise.
+const KINDS: [&str; 4] = ["off", "off again", "perf", "timers"];
+
+/// One load.
+struct Visit {
+    cpu_us: f64,
+    /// CPU that it took after the load until the answer was there, seconds.
+    names_s: f64,
+}
+
+/// Measures and prints a table.
+pub(crate) fn profile(root: &Path, args: &ProfileArgs) -> Result<()> {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    println!("building the generator and the example service");
+    cargo(root, &["build", "--release", "--quiet", "--package", "seawall-cli"], &target)?;
+    let example = ["build", "--release", "--quiet", "--package", "seawall-examples", "--example", "profiled"];
+    cargo(root, &example, &target)?;
+    let admin = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+    let program = target.join("release/examples/profiled");
+    let server = Server::start_with(&program, "profiled", std::slice::from_ref(&admin))?;
+    let generator = target.join("release/seawall");
+    let mut visits: Vec<[Option<Visit>; KINDS.len()]> = Vec::new();
+    for round in 0..args.rounds {
+        let mut row = [const { None }; KINDS.len()];
+        for at in 0..KINDS.len() {
+            // Another one is first each time, and the direction changes.
+            let turned = (at + round as usize / 2) % KINDS.len();
+            let at = if round % 2 == 0 { turned } else { KINDS.len() - 1 - turned };
+            row[at] = Some(visit(&generator, &server, &admin, KINDS[at], args)?);
+        }
+        let cells = row.iter().flatten().map(|visit| format!("{:>7.3}", visit.cpu_us));
+        println!("round {:>2}  {}  us/request", round + 1, cells.collect::<Vec<_>>().join("  "));
+        visits.push(row);
+    }
+    println!("\n{}", table(&visits));
+    Ok(())
+}
+
+fn table(visits: &[[Option<Visit>; KINDS.len()]]) -> String {
+    let mut text = String::from(
+        "| profile | CPU us/request | x off, median (quartiles) | CPU for names afterwards |\n|---|---|---|---|\n",
+    );
+    for (at, kind) in KINDS.iter().enumerate() {
+        let own: Vec<_> = visits.iter().filter_map(|row| row[at].as_ref()).collect();
+        // Both loads without a profile are the baseline, so that no chance in one of them counts for all.
+        let off = |row: &[Option<Visit>; KINDS.len()]| {
+            Some((row[0].as_ref()?.cpu_us + row[1].as_ref()?.cpu_us) / 2.0)
+        };
+        let ratio = |row: &[Option<Visit>; KINDS.len()]| Some(row[at].as_ref()?.cpu_us / off(row)?);
+        let mut ratios: Vec<_> = visits.iter().filter_map(ratio).collect();
+        ratios.sort_by(f64::total_cmp);
+        let quartile = |part: usize| ratios.get(ratios.len() * part / 4).copied().unwrap_or(f64::NAN);
+        let line = format!(
+            "| {kind} | {:.3} | **{:.4}** ({:.4}-{:.4}) | {:.2} s |\n",
+            median(own.iter().map(|visit| visit.cpu_us).collect()),
+            median(ratios.clone()),
+            quartile(1),
+            quartile(3),
+            median(own.iter().map(|visit| visit.names_s).collect()),
+        );
+        text.push_str(&line);
+    }
+    text
+}
+
+fn visit(generator: &Path, server: &Server, admin: &str, kind: &str, args: &ProfileArgs) -> Result<Visit> {
+    // Longer than the load with its warm-up: all of it is sampled.
+    let seconds = args.seconds + 2;
+    let path = format!("/debug/pprof/profile?seconds={seconds}&hz={}&method={kind}", args.hz);
+    let fetch = (!kind.starts_with("off")).then(|| {
+        let admin = admin.to_owned();
+        std::thread::spawn(move || fetch(&admin, &path))
+    });
+    std::thread::park_timeout(Duration::from_millis(300)); // for the profile to begin
+    let before = server.cpu()?;
+    let load = load(generator, &server.url(), args.connections, args.seconds)?;
+    let after = server.cpu()?;
+    if !load.errors.is_empty() {
+        bail!("the service answered with errors: {:?}", load.errors);
+    }
+    let bytes = fetch.map(|fetch| fetch.join()).transpose();
+    let bytes = bytes.map_err(|_| anyhow::anyhow!("the fetch of the profile panicked"))?.transpose()?;
+    if bytes.is_some_and(|bytes| bytes < 500) {
+        bail!("the profile is too small to be one");
+    }
+    Ok(Visit {
+        cpu_us: after.since(before).total_nanos / 1e3 / load.sent_total.max(1) as f64,
+        names_s: server.cpu()?.since(after).total_nanos / 1e9,
+    })
+}
+
+/// The length of the answer.
+fn fetch(admin: &str, path: &str) -> Result<usize> {
+    let mut stream = TcpStream::connect(admin)?;
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: bench\r\nconnection: close\r\n\r\n")?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    let head = answer.get(..12).context("no answer to the profile")?;
+    if head != b"HTTP/1.1 200" {
+        bail!("{path}: {}", String::from_utf8_lossy(&answer));
+    }
+    Ok(answer.len())
+}
