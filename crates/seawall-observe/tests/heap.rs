@@ -16,6 +16,9 @@ static ALLOCATOR: seawall_observe::Jemalloc = seawall_observe::Jemalloc;
 
 const MIB: usize = 1 << 20;
 
+/// Everything, however small beside what other tests of this process have allocated.
+const TOP: [&str; 3] = ["-top", "-unit=MB", "-nodefraction=0"];
+
 fn heap() -> Pprof {
     Pprof::new(&PprofConfig { heap: true, ..PprofConfig::default() }).unwrap()
 }
@@ -42,6 +45,7 @@ fn cumulative(top: &str, name: &str) -> f64 {
 
 #[test]
 fn the_heap_is_what_lives_and_allocs_is_what_ever_lived() {
+    let _alone = alone();
     let pprof = heap();
     let kept = keeps_memory();
     drops_memory();
@@ -50,13 +54,13 @@ fn the_heap_is_what_lives_and_allocs_is_what_ever_lived() {
     let raw = go_reads(&answer.body, &["-raw"]);
     let types = "alloc_objects/count alloc_space/bytes inuse_objects/count inuse_space/bytes";
     assert!(raw.contains(types), "{raw}");
-    let inuse = go_reads(&answer.body, &["-top", "-unit=MB"]);
+    let inuse = go_reads(&answer.body, &TOP);
     assert!(inuse.contains("Type: inuse_space"), "{inuse}");
     // 64 MiB in pieces twice as large as the sampling's rate: the error is a few per cent; allowed is a third.
     let found = cumulative(&inuse, "keeps_memory");
     assert!((43.0..85.0).contains(&found), "{found} MiB:\n{inuse}");
     assert!(!inuse.contains("drops_memory"), "{inuse}");
-    let allocs = go_reads(&get(&pprof, "/debug/pprof/allocs").body, &["-top", "-unit=MB"]);
+    let allocs = go_reads(&get(&pprof, "/debug/pprof/allocs").body, &TOP);
     assert!(allocs.contains("Type: alloc_space"), "{allocs}");
     let found = cumulative(&allocs, "drops_memory");
     assert!((43.0..85.0).contains(&found), "{found} MiB:\n{allocs}");

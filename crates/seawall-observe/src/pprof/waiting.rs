@@ -15,6 +15,9 @@ pub(crate) struct Away {
     pub(crate) nanos: u64,
 }
 
+/// Threads that come and go while a profile is taken.
+const MOST_THREADS: usize = 16_384;
+
 /// Threads that are away now.
 #[derive(Debug, Default)]
 pub(crate) struct Waiting {
@@ -29,8 +32,15 @@ struct Left {
 }
 
 impl Waiting {
-    /// Takes the next record of a thread. The bound on threads is whoever opens the events'.
+    /// Takes the next record of a thread. Beyond so many threads, ended ones included, new ones are not looked at.
     pub(crate) fn record(&mut self, record: Record) -> Option<Away> {
+        let thread = match &record {
+            Record::Sample { thread, .. } | Record::Switch { thread, .. } => thread,
+            Record::Lost(_) | Record::Other => return None,
+        };
+        if self.threads.len() >= MOST_THREADS && !self.threads.contains_key(thread) {
+            return None;
+        }
         match record {
             // The stack comes with the switch that follows it at once.
             Record::Sample { thread, time, addresses } => {

@@ -5,6 +5,7 @@
 use std::hint::black_box;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -44,8 +45,12 @@ pub(crate) struct Work {
 impl Work {
     pub(crate) fn start(name: &str, work: fn(&AtomicBool)) -> Self {
         let stop = Arc::<AtomicBool>::default();
-        let stopped = Arc::clone(&stop);
-        let thread = thread::Builder::new().name(name.to_owned()).spawn(move || work(&stopped));
+        let (stopped, (begin, begun)) = (Arc::clone(&stop), mpsc::sync_channel(1));
+        let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
+            let _ = begin.send(()); // by now it has its name
+            work(&stopped);
+        });
+        begun.recv().unwrap();
         Self { stop, threads: vec![thread.unwrap()] }
     }
 }

@@ -29,7 +29,7 @@ pub(crate) struct Heap {
 
 /// What belongs to the allocator and not to who allocates.
 pub(crate) fn is_allocator(name: &str) -> bool {
-    const NAMES: [&str; 12] = [
+    const NAMES: [&str; 14] = [
         "_rjem_",
         "_rjem_je_",
         "prof_",
@@ -39,7 +39,9 @@ pub(crate) fn is_allocator(name: &str) -> bool {
         "do_rallocx",
         "rallocx",
         "malloc_default",
-        "__rust_",
+        "__rust_alloc",
+        "__rust_realloc",
+        "__rust_no_alloc",
         "__rdl_",
         "__rg_",
     ];
@@ -65,5 +67,6 @@ mod tests {
         assert!(is_allocator("<tikv_jemallocator::Jemalloc as core::alloc::global::GlobalAlloc>::alloc"));
         assert!(!is_allocator("alloc::vec::Vec<T,A>::push"));
         assert!(!is_allocator("service::handler"));
+        assert!(!is_allocator("__rust_try"));
     }
 }

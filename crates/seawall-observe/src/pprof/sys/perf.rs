@@ -70,7 +70,7 @@ const TAIL_AT: usize = 1032;
 /// An open event. Dropping it ends the counting and gives the ring back.
 #[derive(Debug)]
 pub(crate) struct Event {
-    _file: OwnedFd,
+    file: OwnedFd,
     ring: NonNull<u8>,
     page: usize,
     /// Bytes of records, a power of two.
@@ -103,11 +103,12 @@ impl Event {
         };
         let ring = if ring == libc::MAP_FAILED { None } else { NonNull::new(ring.cast::<u8>()) };
         let ring = ring.ok_or_else(io::Error::last_os_error)?;
+        let event = Self { file, ring, page, size: pages * page };
         // SAFETY: a request without argument on our own descriptor.
-        if unsafe { libc::ioctl(file.as_raw_fd(), ENABLE as _, 0) } != 0 {
-            return Err(io::Error::last_os_error());
+        match unsafe { libc::ioctl(event.file.as_raw_fd(), ENABLE as _, 0) } {
+            0 => Ok(event),
+            _ => Err(io::Error::last_os_error()),
         }
-        Ok(Self { _file: file, ring, page, size: pages * page })
     }
 
     /// Hands every record that is there to `each`, whole.
