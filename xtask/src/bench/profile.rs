@@ -14,6 +14,7 @@ use anyhow::{Context as _, Result, bail};
 use super::server::Server;
 use super::table::median;
 use super::{cargo, load};
+use crate::clock;
 
 /// How the cost is measured.
 #[derive(Debug, clap::Args)]
@@ -34,6 +35,9 @@ pub(crate) struct ProfileArgs {
 
 /// `off` twice: what differs between those two is noise.
 const KINDS: [&str; 4] = ["off", "off again", "perf", "timers"];
+
+/// For a profile to begin before the load does.
+const BEGIN: Duration = Duration::from_millis(300);
 
 /// One load.
 struct Visit {
@@ -105,7 +109,8 @@ fn visit(generator: &Path, server: &Server, admin: &str, kind: &str, args: &Prof
         let admin = admin.to_owned();
         std::thread::spawn(move || fetch(&admin, &path))
     });
-    std::thread::park_timeout(Duration::from_millis(300)); // for the profile to begin
+    let begun = clock::now();
+    std::thread::park_timeout(BEGIN); // for the profile to begin
     let before = server.cpu()?;
     let load = load(generator, &server.url(), args.connections, args.seconds)?;
     let after = server.cpu()?;
@@ -117,9 +122,12 @@ fn visit(generator: &Path, server: &Server, admin: &str, kind: &str, args: &Prof
     if bytes.is_some_and(|bytes| bytes < 500) {
         bail!("the profile is too small to be one");
     }
+    // Without a profile it takes as long, so that no load comes after a shorter rest than others.
+    let whole = Duration::from_secs(seconds.into()) + BEGIN;
+    std::thread::park_timeout(whole.saturating_sub(clock::now() - begun));
     Ok(Visit {
-        cpu_us: after.since(before).total_nanos / 1e3 / load.sent_total.max(1) as f64,
-        names_s: server.cpu()?.since(after).total_nanos / 1e9,
+        cpu_us: after.since(before).process_nanos() / 1e3 / load.sent_total.max(1) as f64,
+        names_s: server.cpu()?.since(after).process_nanos() / 1e9,
     })
 }
 
