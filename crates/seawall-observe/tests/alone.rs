@@ -1,7 +1,5 @@
 //! The profiler without the framework: what a service on axum or hyper takes in.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::process::Command;
 
 #[test]

@@ -77,6 +77,34 @@ fn stack_of(raw: &str, name: &str) -> String {
     named.next().map(|ids| ids.iter().map(|id| names(id)).collect::<Vec<_>>().join(" < ")).unwrap_or_default()
 }
 
+/// Most of a server's time is in `send` and `recv`.
+#[track_caller]
+fn check_the_way_out_of_glibc(method: &str) {
+    let _alone = alone();
+    let _work = Work::start("talker", talks_to_itself);
+    let answer = get(&pprof(), &format!("/debug/pprof/profile?seconds=2&method={method}&format=folded"));
+    let text = answer.text();
+    let sums = text.lines().filter(|line| line.contains("send") || line.contains("recv")).map(|line| {
+        let (stack, nanos) = line.rsplit_once(' ').unwrap();
+        (stack.contains("talks_to_itself"), nanos.parse::<u64>().unwrap())
+    });
+    let (mut with, mut all) = (0, 0);
+    sums.for_each(|(has_caller, nanos)| {
+        with += if has_caller { nanos } else { 0 };
+        all += nanos;
+    });
+    assert!(all > 0 && with * 10 >= all * 8, "{with} of {all} ns have their caller:\n{text}");
+}
+
+#[test]
+fn time_in_glibc_has_its_caller_by_timers() {
+    check_the_way_out_of_glibc("timers");
+}
+#[test]
+fn time_in_glibc_has_its_caller_by_events() {
+    check_the_way_out_of_glibc("auto");
+}
+
 #[test]
 fn profiles_have_the_build_id_and_the_program_first() {
     let (_, raw) = cpu("auto");

@@ -137,6 +137,7 @@ impl Pprof {
         if !(1..=999).contains(&hz) {
             return Err(ConfigError::new("pprof.hz", hz, "1 to 999"));
         }
+        symbols::learn_code();
         if heap && let Err(reason) = heap::start() {
             tracing::warn!(reason, "the heap is not sampled");
         }

@@ -81,6 +81,15 @@ pub(crate) fn lines(stacks: &HashMap<u32, Vec<u64>>) -> HashMap<u32, Vec<String>
     stacks.iter().map(|(thread, stack)| (*thread, lines(stack))).collect()
 }
 
+/// Tells the walker where the program's own code is. At the start of whatever walks.
+pub(crate) fn learn_code() {
+    let areas = maps::executable(&fs::read_to_string("/proc/self/maps").unwrap_or_default());
+    let own = learn_code as *const () as u64; // this crate is linked into the program
+    if let Some(at) = maps::find(&areas, own) {
+        super::sys::walk::learn_code(areas[at].start, areas[at].end);
+    }
+}
+
 /// The name of one address, if it has any.
 pub(crate) fn name(address: u64) -> Option<String> {
     let mut profile = Profile::new(&[ValueType::new("addresses", "count")], "addresses");

@@ -43,7 +43,7 @@ impl Waiting {
         }
         match record {
             // The stack comes with the switch that follows it at once.
-            Record::Sample { thread, time, addresses } => {
+            Record::Sample { thread, time, addresses, .. } => {
                 let left = self.threads.entry(thread).or_default();
                 left.addresses = addresses;
                 left.at.get_or_insert(time);
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     fn out(time: u64) -> [Record; 2] {
-        let sample = Record::Sample { thread: 1, time, addresses: vec![time] };
+        let sample = Record::Sample { thread: 1, time, addresses: vec![time], user: 1, stack: None };
         [sample, Record::Switch { thread: 1, time: time + 1, out: true }]
     }
     fn back(time: u64) -> Record {

@@ -84,6 +84,18 @@ pub(crate) fn busy_in_the_kernel(stop: &AtomicBool) {
     }
 }
 
+/// glibc's `send` and `recv` keep no frame pointer.
+#[inline(never)]
+pub(crate) fn talks_to_itself(stop: &AtomicBool) {
+    use std::io::{Read as _, Write as _};
+    let (mut one, mut other) = std::os::unix::net::UnixStream::pair().unwrap();
+    let mut buffer = vec![0; 1 << 14];
+    while !stop.load(Ordering::Relaxed) {
+        one.write_all(black_box(&buffer)).unwrap();
+        other.read_exact(black_box(&mut buffer)).unwrap();
+    }
+}
+
 #[inline(never)]
 pub(crate) fn asleep(stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {

@@ -6,7 +6,9 @@ use std::io;
 use super::{Order, TURN, Taken, Watch, period};
 use crate::clock;
 use crate::pprof::read::records::{Record, parse};
+use crate::pprof::stacks::{DEEPEST, Stacks};
 use crate::pprof::sys::perf::{Event, What};
+use crate::pprof::sys::walk::{self, Registers};
 use crate::pprof::threads::{self, Thread};
 use crate::pprof::waiting::{Away, Waiting};
 
@@ -25,7 +27,12 @@ pub(super) fn cpu(order: Order<'_>) -> Result<Taken, String> {
         events.update(&mut watch)?;
         let (stacks, lost) = (&mut watch.stacks, &mut watch.lost);
         events.drain(|record| match record {
-            Record::Sample { thread, addresses, .. } => stacks.add(thread, &addresses, [1, period]),
+            Record::Sample { thread, mut addresses, user, stack, .. } => {
+                if user == 1 {
+                    repair(&mut addresses, stack);
+                }
+                stacks.add(thread, &addresses, [1, period]);
+            }
             Record::Lost(number) => *lost += number,
             Record::Switch { .. } | Record::Other => {}
         });
@@ -36,6 +43,16 @@ pub(super) fn cpu(order: Order<'_>) -> Result<Taken, String> {
     drop(events);
     let how = "CPU time by the kernel's performance events, its own functions included";
     Ok(watch.taken(period, how.to_owned()))
+}
+
+/// The kernel found no caller: it is in a library without frame pointers, and the copied stack may lead out.
+fn repair(addresses: &mut Vec<u64>, stack: Option<(u64, Vec<u64>)>) {
+    let Some((pointer, words)) = stack else { return };
+    let at = Registers { instruction: 0, frame: 0, stack: pointer };
+    walk::walk_copy(at, &words, &mut |address| {
+        addresses.push(address);
+        addresses.len() < DEEPEST
+    });
 }
 
 /// Time away from a core, by where the thread left it.
@@ -71,7 +88,7 @@ pub(crate) fn off_cpu(order: Order<'_>) -> Result<Taken, String> {
     Ok(watch.taken(0, how.to_owned()))
 }
 
-fn add(stacks: &mut crate::pprof::stacks::Stacks<2>, away: Option<Away>) {
+fn add(stacks: &mut Stacks<2>, away: Option<Away>) {
     if let Some(Away { thread, addresses, nanos }) = away {
         stacks.add(thread, &addresses, [1, i64::try_from(nanos).unwrap_or(i64::MAX)]);
     }

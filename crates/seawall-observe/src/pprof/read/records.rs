@@ -13,6 +13,10 @@ pub(crate) enum Record {
         time: u64,
         /// Innermost first, the kernel's before the program's; as [`Key`](super::super::stacks::Key) wants them.
         addresses: Vec<u64>,
+        /// How many of them are the program's.
+        user: usize,
+        /// The stack pointer and the words from there on, where the event was opened with them.
+        stack: Option<(u64, Vec<u64>)>,
     },
     /// A thread was put on a core, or taken off it.
     Switch { thread: u32, time: u64, out: bool },
@@ -54,8 +58,9 @@ fn parse_known(record: &[u8]) -> Option<Record> {
     match kind {
         SAMPLE => {
             let [_instruction, ids, time, number, chain @ ..] = words.as_slice() else { return None };
-            let chain = chain.get(..usize::try_from(*number).ok()?)?;
-            Some(Record::Sample { thread: thread(*ids), time: *time, addresses: addresses(chain) })
+            let (chain, rest) = chain.split_at_checked(usize::try_from(*number).ok()?)?;
+            let (addresses, user) = addresses(chain);
+            Some(Record::Sample { thread: thread(*ids), time: *time, addresses, user, stack: stack(rest) })
         }
         SWITCH => {
             let [ids, time, ..] = words.as_slice() else { return None };
@@ -72,20 +77,34 @@ fn thread(ids: u64) -> u32 {
     u32::from_ne_bytes([bytes[4], bytes[5], bytes[6], bytes[7]])
 }
 
+/// Behind the chain: the kind of registers (0 for none), the stack pointer, the size of the copied stack, its words, and
+/// how many bytes of them are real.
+fn stack(rest: &[u64]) -> Option<(u64, Vec<u64>)> {
+    let [kind, pointer, size, rest @ ..] = rest else { return None };
+    if *kind == 0 {
+        return None;
+    }
+    let (words, rest) = rest.split_at_checked(usize::try_from(*size).ok()? / 8)?;
+    let real = usize::try_from(*rest.first()?).ok()? / 8;
+    Some((*pointer, words.get(..real)?.to_vec()))
+}
+
 /// The first address behind a mark is where the processor was; all others are where calls return to, so the call is
-/// one before.
-fn addresses(chain: &[u64]) -> Vec<u64> {
-    let mut exact = true;
+/// one before. With the number of the program's own.
+fn addresses(chain: &[u64]) -> (Vec<u64>, usize) {
+    let (mut exact, mut is_user, mut user) = (true, false, 0);
     let mut found = Vec::with_capacity(chain.len());
     for word in chain {
         if *word >= MARKS {
             exact = matches!(*word, MARK_USER | MARK_KERNEL);
+            is_user = *word == MARK_USER;
             continue;
         }
         found.push(if exact { *word } else { word.saturating_sub(1) });
+        user += usize::from(is_user);
         exact = false;
     }
-    found
+    (found, user)
 }
 
 #[cfg(test)]
@@ -111,13 +130,20 @@ mod tests {
     fn a_sample_has_the_kernels_addresses_before_the_programs() {
         let kernel = 0xffff_ffff_8100_0000;
         let words = [kernel, ids(7, 8), 99, 6, MARK_KERNEL, kernel, kernel + 9, MARK_USER, 0x5000, 0x6000];
-        let expected =
-            Record::Sample { thread: 8, time: 99, addresses: vec![kernel, kernel + 8, 0x5000, 0x5fff] };
+        let addresses = vec![kernel, kernel + 8, 0x5000, 0x5fff];
+        let expected = Record::Sample { thread: 8, time: 99, addresses, user: 2, stack: None };
+        assert_eq!(parse(&record(SAMPLE, 0, &words)), expected);
+    }
+    #[test]
+    fn a_copied_stack_ends_where_the_real_one_does() {
+        let words = [1, ids(7, 8), 99, 2, MARK_USER, 0x5000, 2, 0x7000, 32, 11, 12, 13, 14, 16];
+        let stack = Some((0x7000, vec![11, 12]));
+        let expected = Record::Sample { thread: 8, time: 99, addresses: vec![0x5000], user: 1, stack };
         assert_eq!(parse(&record(SAMPLE, 0, &words)), expected);
     }
     #[test]
     fn a_sample_without_stack_is_still_one() {
-        let expected = Record::Sample { thread: 8, time: 99, addresses: vec![] };
+        let expected = Record::Sample { thread: 8, time: 99, addresses: vec![], user: 0, stack: None };
         assert_eq!(parse(&record(SAMPLE, 0, &[1, ids(7, 8), 99, 0])), expected);
     }
     #[test]

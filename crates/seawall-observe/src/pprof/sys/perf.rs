@@ -50,6 +50,12 @@ const CPU_CLOCK: u64 = 0;
 const CONTEXT_SWITCHES: u64 = 3;
 /// Instruction, process and thread, time, call chain: what [`records`] takes apart.
 const SAMPLE_TYPE: u64 = 1 | 2 | 4 | 32;
+/// And the stack pointer with a piece of the stack, to find the way out of a library without frame pointers.
+const SAMPLE_STACK: u64 = 1 << 12 | 1 << 13;
+/// The stack pointer's number among the registers.
+const STACK_POINTER: u64 = if cfg!(target_arch = "aarch64") { 31 } else { 7 };
+/// Bytes of the stack: some hundred frames of a service.
+const STACK_BYTES: u32 = 16 << 10;
 const DISABLED: u64 = 1;
 const EXCLUDE_HYPERVISOR: u64 = 1 << 6;
 const FREQUENCY: u64 = 1 << 10;
@@ -59,8 +65,8 @@ const CONTEXT_SWITCH_RECORDS: u64 = 1 << 26;
 const CLOSE_ON_EXEC: u64 = 8;
 const ENABLE: libc::c_ulong = 0x2400;
 
-/// Pages of records: at 99 Hz and 100 addresses, half a second; 5,000 switches.
-const CPU_PAGES: usize = 8;
+/// Pages of records: at 99 Hz a seventh of a second; 5,000 switches.
+const CPU_PAGES: usize = 64;
 const SWITCH_PAGES: usize = 64;
 
 /// In the page before the records: how far the kernel has written, how far we have read.
@@ -171,7 +177,7 @@ fn attributes(what: What) -> Attributes {
         What::Cpu { hz } => (CPU_CLOCK, u64::from(hz), common | FREQUENCY),
         What::Switches => (CONTEXT_SWITCHES, 1, common | CONTEXT_SWITCH_RECORDS),
     };
-    Attributes {
+    let mut attributes = Attributes {
         kind: SOFTWARE,
         size: size_of::<Attributes>() as u32,
         config,
@@ -181,7 +187,13 @@ fn attributes(what: What) -> Attributes {
         clock: libc::CLOCK_MONOTONIC,
         max_stack: DEEPEST as u16,
         ..Attributes::default()
+    };
+    if let What::Cpu { .. } = what {
+        attributes.sample_type |= SAMPLE_STACK;
+        attributes.user_registers = 1 << STACK_POINTER;
+        attributes.user_stack = STACK_BYTES;
     }
+    attributes
 }
 
 #[expect(unsafe_code, reason = "std does not tell the page size")]

@@ -9,6 +9,7 @@
 
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use std::arch::asm;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Where a thread is.
 #[derive(Debug, Clone, Copy)]
@@ -22,17 +23,54 @@ pub(crate) struct Registers {
 const LARGEST_STACK: u64 = 256 << 20;
 const WINDOW: usize = 128;
 
+/// Words above the stack pointer among which a lost frame is searched.
+const SEARCHED: u64 = 64;
+
+/// Where the program's own code lies; nothing is searched before [`learn_code`].
+static CODE: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
+
+/// Tells the walker where the program's code is, so that it can find its way out of a library.
+pub(crate) fn learn_code(begin: u64, end: u64) {
+    CODE[0].store(begin, Ordering::Relaxed);
+    CODE[1].store(end, Ordering::Relaxed);
+}
+
 /// Hands the addresses of a stack to `put`, innermost first, until it answers no. All but the first are moved into the
 /// calling instruction.
 pub(crate) fn walk(at: Registers, put: &mut dyn FnMut(u64) -> bool) {
+    let mut window = Window { begin: 0, words: [0; WINDOW], length: 0 };
+    follow(at, &mut |address| window.pair(address), put);
+}
+
+/// The same on a copy of a stack: its words from `at.stack` on.
+pub(crate) fn walk_copy(at: Registers, words: &[u64], put: &mut dyn FnMut(u64) -> bool) {
+    let mut pair = |address: u64| {
+        let offset = usize::try_from(address.checked_sub(at.stack)?).ok()?;
+        let words = words.get(offset / 8..)?;
+        Some((*words.first()?, *words.get(1)?))
+    };
+    follow(at, &mut pair, put);
+}
+
+/// Reads two words, if there is memory.
+type Pair<'a> = &'a mut dyn FnMut(u64) -> Option<(u64, u64)>;
+
+fn follow(at: Registers, pair: Pair<'_>, put: &mut dyn FnMut(u64) -> bool) {
     if at.instruction != 0 && !put(at.instruction) {
         return;
     }
-    let mut window = Window { begin: 0, words: [0; WINDOW], length: 0 };
     let mut frame = at.frame;
+    if !is_frame(frame, at.stack, pair)
+        && let Some((returns_to, found)) = search(at.stack, pair)
+    {
+        if !put(returns_to - 1) {
+            return;
+        }
+        frame = found;
+    }
     let mut floor = at.stack;
     while frame.is_multiple_of(8) && frame >= floor && frame - at.stack < LARGEST_STACK {
-        let Some((outer, returns_to)) = window.pair(frame) else { return };
+        let Some((outer, returns_to)) = pair(frame) else { return };
         let returns_to = without_signature(returns_to);
         // The first page is never mapped: the end of the chain, or no chain.
         if returns_to < 4096 || !put(returns_to - 1) {
@@ -41,6 +79,34 @@ pub(crate) fn walk(at: Registers, put: &mut dyn FnMut(u64) -> bool) {
         floor = frame + 16; // outwards only, or a loop of pointers would never end
         frame = outer;
     }
+}
+
+/// Whether this looks like a frame: the next one is further out, and what it returns to may be code.
+fn is_frame(frame: u64, stack: u64, pair: Pair<'_>) -> bool {
+    let near = frame.is_multiple_of(8) && frame >= stack && frame - stack < LARGEST_STACK;
+    near && pair(frame).is_some_and(|(outer, returns_to)| (outer == 0 || outer > frame) && returns_to >= 4096)
+}
+
+/// The register holds no frame: a function of glibc uses it for something else, `send` and `recv` among them. It has put
+/// the old value on the stack, below the address that it returns to; so the first word that looks like a frame, and then
+/// the first that is an address of the program, are its caller's. Without this most of a server's time would have no
+/// caller.
+fn search(stack: u64, pair: Pair<'_>) -> Option<(u64, u64)> {
+    let code = CODE[0].load(Ordering::Relaxed)..CODE[1].load(Ordering::Relaxed);
+    if code.is_empty() {
+        return None;
+    }
+    let mut found = None;
+    for at in (0..SEARCHED).map_while(|index| stack.checked_add(8 * index)) {
+        let (word, _) = pair(at)?;
+        match found {
+            None if word > at && is_frame(word, stack, pair) => found = Some(word),
+            Some(frame) if at >= frame => return None,
+            Some(frame) if code.contains(&word) => return Some((word, frame)),
+            None | Some(_) => {}
+        }
+    }
+    None
 }
 
 /// Where the caller is, as the start of a walk that leaves out this function.
@@ -165,6 +231,24 @@ mod tests {
         check_nonsense(u64::MAX - 7);
         check_nonsense(here().stack - (1 << 20)); // the wrong direction
         check_nonsense((here().stack & !7) + LARGEST_STACK - 8); // no memory, most likely
+    }
+
+    /// A stack as glibc's `send` leaves it: the register holds a number, the old frame pointer was pushed.
+    #[test]
+    fn the_way_out_of_a_library_is_found() {
+        learn_code(0x40_0000, 0x50_0000);
+        let base = 0x7000_0000_u64;
+        let frame = base + 8 * 6;
+        // Two locals, the pushed frame pointer, another register, the return address, a local of the caller; its frame.
+        let words = [7, 9, frame, 3, 0x40_1000, 1, frame + 16, 0x40_2000, 0, 0];
+        let mut found = Vec::new();
+        let at = Registers { instruction: 0x7fff_0000, frame: 64, stack: base };
+        walk_copy(at, &words, &mut |address| {
+            found.push(address);
+            true
+        });
+        learn_code(0, 0);
+        assert_eq!(found, [0x7fff_0000, 0x40_0fff, 0x40_1fff]);
     }
 
     #[test]
