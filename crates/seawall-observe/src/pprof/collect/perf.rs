@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
+use std::time::Duration;
 
 use super::{Order, TURN, Taken, Watch, period};
 use crate::clock;
@@ -22,8 +23,10 @@ pub(super) fn cpu(order: Order<'_>) -> Result<Taken, String> {
     let mut watch = Watch::new(order);
     let mut events = Events::new(What::Cpu { hz: order.hz }, MOST_CPU_EVENTS);
     events.update(&mut watch)?;
+    // Four samples, half of what a ring holds.
+    let turn = TURN.min(Duration::from_nanos(4 * period.unsigned_abs()));
     loop {
-        let more = watch.goes_on(TURN);
+        let more = watch.goes_on(turn);
         events.update(&mut watch)?;
         let (stacks, lost) = (&mut watch.stacks, &mut watch.lost);
         events.drain(|record| match record {

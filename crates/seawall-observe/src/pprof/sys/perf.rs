@@ -54,8 +54,9 @@ const SAMPLE_TYPE: u64 = 1 | 2 | 4 | 32;
 const SAMPLE_STACK: u64 = 1 << 12 | 1 << 13;
 /// The stack pointer's number among the registers.
 const STACK_POINTER: u64 = if cfg!(target_arch = "aarch64") { 31 } else { 7 };
-/// Bytes of the stack: some hundred frames of a service.
-const STACK_BYTES: u32 = 16 << 10;
+/// Bytes of the stack. A connection's future is polled on it, so a service needs more than 16 KiB; what lies beyond is
+/// missing at the outer end. A record has room for less than 64 KiB.
+const STACK_BYTES: u32 = 32 << 10;
 const DISABLED: u64 = 1;
 const EXCLUDE_HYPERVISOR: u64 = 1 << 6;
 const FREQUENCY: u64 = 1 << 10;
@@ -65,7 +66,7 @@ const CONTEXT_SWITCH_RECORDS: u64 = 1 << 26;
 const CLOSE_ON_EXEC: u64 = 8;
 const ENABLE: libc::c_ulong = 0x2400;
 
-/// Pages of records: at 99 Hz a seventh of a second; 5,000 switches.
+/// Pages of records: eight samples, two turns of the collector; 1,000 switches.
 const CPU_PAGES: usize = 64;
 const SWITCH_PAGES: usize = 64;
 
