@@ -64,6 +64,8 @@ enum Bench {
     ///
     /// On GitHub's API and on 100 to 100,000 routes, parameters extracted. Some 40 seconds a round.
     Router(bench::RouterArgs),
+    /// What a CPU profile costs the service that it is taken of: the same load with and without one, in turns.
+    Profile(bench::ProfileArgs),
 }
 
 fn main() -> ExitCode {
@@ -79,6 +81,7 @@ fn main() -> ExitCode {
         Command::Bench(Bench::Defaults(args)) => bench::defaults(&root, &args),
         Command::Bench(Bench::Render(args)) => bench::render(&root, &args),
         Command::Bench(Bench::Router(args)) => bench::router(&root, &args),
+        Command::Bench(Bench::Profile(args)) => bench::profile(&root, &args),
     };
     report(done)
 }

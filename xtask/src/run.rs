@@ -19,7 +19,7 @@ struct Step {
 /// Where cargo builds; the value given in a [`Step`] is a folder inside of it.
 const TARGET: &str = "CARGO_TARGET_DIR";
 
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 9] = [
     Step { name: "format", arguments: &["fmt", "--all", "--check"], environment: &[] },
     Step {
         name: "clippy",
@@ -45,6 +45,20 @@ const STEPS: [Step; 8] = [
         name: "features",
         // Every optional part may be left out.
         arguments: &["check", "--quiet", "--package", "seawall-http", "--no-default-features"],
+        environment: &[],
+    },
+    Step {
+        name: "alone",
+        // The profiler without the framework, as a service on axum or hyper has it.
+        arguments: &[
+            "check",
+            "--quiet",
+            "--package",
+            "seawall-observe",
+            "--no-default-features",
+            "--features",
+            "pprof",
+        ],
         environment: &[],
     },
     Step {

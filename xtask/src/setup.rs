@@ -30,7 +30,11 @@ const TOOLS: [Tool; 16] = [
     Tool { program: "curl", package: "curl", reason: "tests download, resume and upload with it" },
     Tool { program: "wrk", package: "wrk", reason: "tests read every answer with it, pipelined ones too" },
     Tool { program: "h2load", package: "nghttp2-client", reason: "the same, on HTTP/1 and HTTP/2" },
-    Tool { program: "go", package: "golang-go", reason: "tests talk to us with Go's own client" },
+    Tool {
+        program: "go",
+        package: "golang-go",
+        reason: "tests talk to us with Go's own client and open profiles with `go tool pprof`",
+    },
     Tool { program: "openssl", package: "openssl", reason: "tests shake hands with it" },
     Tool { program: "/usr/sbin/nginx", package: "nginx-light", reason: "tests put it in front" },
     Tool {

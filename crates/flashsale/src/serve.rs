@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use seawall::ServerConfig;
 use seawall::core::metrics::Registry;
-use seawall::observe::{Admin, AdminConfig};
+use seawall::observe::{Admin, AdminConfig, PprofConfig};
 
 use crate::config::FlashsaleConfig;
 use crate::domain::Shop;
@@ -33,7 +33,9 @@ fn run(
     registry: &Registry,
     shop: &Shop,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let admin = AdminConfig { addr: config.admin_listen, ..AdminConfig::default() };
+    // On: this service is there to be put under load and looked at, and its admin listener is on loopback.
+    let pprof = Some(PprofConfig::default());
+    let admin = AdminConfig { addr: config.admin_listen, pprof, ..AdminConfig::default() };
     let admin = Admin::start(&admin, registry)?;
     let workers = (config.workers > 0).then_some(config.workers);
     let server = ServerConfig { workers, ..ServerConfig::default() };

@@ -2,7 +2,7 @@
 //!
 //! It shares nothing with the workers but the registry's atomics, so it answers while every worker is busy; the
 //! kernel then has one more thread to share the cores among. It listens on loopback, since what it shows is nobody
-//! else's business: another address has to be allowed explicitly. It has no authentication.
+//! else's business: another address has to be allowed explicitly. It has no authentication; its profiler can have a token.
 //!
 //! It goes on through a drain (`/health/ready` says so) and ends when [`Admin`] is stopped or dropped.
 
@@ -21,6 +21,8 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 
 use crate::{Health, NotReady, ProcessUsage, Signals, clock, exposition};
+#[cfg(feature = "pprof")]
+use crate::{Pprof, PprofConfig};
 
 /// Where the admin listener listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,18 +31,27 @@ pub struct AdminConfig {
     pub addr: SocketAddr,
     /// Whether `addr` may be reachable from other machines. Default no.
     pub allow_remote: bool,
+    /// Profiles under `/debug/pprof`, and `/debug/seawall/threads`. Default none: they slow the service down a little
+    /// while they are taken, and show its insides.
+    #[cfg(feature = "pprof")]
+    pub pprof: Option<PprofConfig>,
 }
 
 impl Default for AdminConfig {
     fn default() -> Self {
-        Self { addr: (Ipv4Addr::LOCALHOST, 6060).into(), allow_remote: false }
+        Self {
+            addr: (Ipv4Addr::LOCALHOST, 6060).into(),
+            allow_remote: false,
+            #[cfg(feature = "pprof")]
+            pprof: None,
+        }
     }
 }
 
 /// Why the admin listener could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
-    /// The address is not on loopback, and that was not allowed.
+    /// The address is not on loopback, and that was not allowed; or the profiler's configuration is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The address could not be bound.
@@ -62,9 +73,14 @@ pub struct Admin {
     local_addr: SocketAddr,
     health: Health,
     tasks: Arc<OnceLock<Tasks>>,
+    #[cfg(feature = "pprof")]
+    pprof: Option<Pprof>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
+
+/// One profile over a time, one delta, and short requests beside them.
+const BLOCKING_THREADS: usize = 8;
 
 /// What its handlers look at.
 #[derive(Debug, Clone)]
@@ -72,6 +88,8 @@ struct View {
     registry: Registry,
     health: Health,
     tasks: Arc<OnceLock<Tasks>>,
+    #[cfg(feature = "pprof")]
+    pprof: Option<Pprof>,
     started: Instant,
 }
 
@@ -81,18 +99,27 @@ impl Admin {
     /// # Errors
     /// [`AdminError`].
     pub fn start(config: &AdminConfig, registry: &Registry) -> Result<Self, AdminError> {
-        let AdminConfig { addr, allow_remote } = *config;
+        let AdminConfig {
+            addr,
+            allow_remote,
+            #[cfg(feature = "pprof")]
+            pprof,
+        } = config;
+        let (addr, allow_remote) = (*addr, *allow_remote);
         if !addr.ip().is_loopback() && !allow_remote {
             let allowed = "a loopback address such as 127.0.0.1:6060, unless `admin.allow_remote` is true";
             return Err(ConfigError::new("admin.addr", addr, allowed).into());
         }
+        #[cfg(feature = "pprof")]
+        let pprof = pprof.as_ref().map(Pprof::new).transpose()?;
         let bind = || {
             let listener = TcpListener::bind(addr)?;
             listener.set_nonblocking(true)?;
             Ok((listener.local_addr()?, listener))
         };
         let (local_addr, listener) = bind().map_err(|source| AdminError::Bind { addr, source })?;
-        let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(1).build();
+        let runtime =
+            Builder::new_current_thread().enable_all().max_blocking_threads(BLOCKING_THREADS).build();
         let runtime = runtime.map_err(AdminError::Thread)?;
         let health = Health::new();
         let tasks = Arc::<OnceLock<Tasks>>::default();
@@ -100,6 +127,8 @@ impl Admin {
             registry: registry.clone(),
             health: health.clone(),
             tasks: Arc::clone(&tasks),
+            #[cfg(feature = "pprof")]
+            pprof: pprof.clone(),
             started: clock::now(),
         };
         let (stop, stopped) = oneshot::channel();
@@ -107,7 +136,15 @@ impl Admin {
         let thread = thread.spawn(move || run(&runtime, listener, view, stopped));
         let thread = Some(thread.map_err(AdminError::Thread)?);
         tracing::info!(addr = %local_addr, "the admin listener is listening");
-        Ok(Self { local_addr, health, tasks, stop: Some(stop), thread })
+        Ok(Self {
+            local_addr,
+            health,
+            tasks,
+            #[cfg(feature = "pprof")]
+            pprof,
+            stop: Some(stop),
+            thread,
+        })
     }
 
     /// The address that was bound; with the port, if 0 was asked for.
@@ -124,6 +161,16 @@ impl Admin {
     /// [`App::tasks`]. The first ones given count.
     pub fn show_tasks(&self, tasks: &Tasks) {
         let _ = self.tasks.set(tasks.clone());
+        #[cfg(feature = "pprof")]
+        if let Some(pprof) = &self.pprof {
+            pprof.show_tasks(tasks);
+        }
+    }
+
+    /// The profiler, if [`AdminConfig::pprof`] asked for it: to add to its pages.
+    #[cfg(feature = "pprof")]
+    pub fn pprof(&self) -> Option<&Pprof> {
+        self.pprof.as_ref()
     }
 
     /// Stops at once, answers under way included, and waits for the thread. Dropping does the same.
@@ -132,6 +179,11 @@ impl Admin {
 
 impl Drop for Admin {
     fn drop(&mut self) {
+        // A profile under way would hold the runtime up until its end.
+        #[cfg(feature = "pprof")]
+        if let Some(pprof) = &self.pprof {
+            pprof.stop();
+        }
         // Its receiver is gone only if the thread has ended by itself.
         let _ = self.stop.take().map(|stop| stop.send(()));
         if let Some(thread) = self.thread.take()
@@ -162,11 +214,12 @@ fn app(view: View) -> App {
         workers: Some(1),
         max_connections: 64,
         idle_timeout: Duration::from_secs(10),
-        body_limit: 0,
+        // Nobody has to send anything but a list of addresses.
+        body_limit: 64 << 10,
         shutdown_timeout: Duration::from_secs(1),
         ..ServerConfig::default()
     };
-    App::new()
+    let app = App::new()
         .config(config)
         .state(view)
         .get("/", index)
@@ -174,7 +227,40 @@ fn app(view: View) -> App {
         .get("/debug/seawall/signals", signals)
         .get("/debug/seawall/tasks", tasks)
         .get("/health/live", live)
-        .get("/health/ready", ready)
+        .get("/health/ready", ready);
+    #[cfg(feature = "pprof")]
+    let app = profiling::mount(app);
+    app
+}
+
+/// The profiler's pages. Without a configuration they are there and say why there is nothing.
+#[cfg(feature = "pprof")]
+mod profiling {
+    use seawall_http::{App, Context, Error, Response, Result, State};
+
+    use super::View;
+
+    const OFF: &str = "profiling is off: set AdminConfig::pprof\n";
+
+    pub(super) fn mount(app: App) -> App {
+        let pages = ["/debug/pprof", "/debug/pprof/*"];
+        let sections = ["threads", "pools", "limits", "runtime"].map(|name| format!("/debug/seawall/{name}"));
+        let pages = pages.map(str::to_owned).into_iter().chain(sections);
+        pages.fold(app, |app, page| app.get(&page, handle)).post("/debug/pprof/symbol", handle)
+    }
+
+    async fn handle(c: Context, view: State<View>) -> Result<Response> {
+        let Some(pprof) = view.pprof.clone() else { return c.text(501, OFF) };
+        let mut request = http::Request::new(c.body().await?);
+        *request.method_mut() = c.method().clone();
+        *request.uri_mut() = c.uri().clone();
+        *request.headers_mut() = c.headers().clone();
+        let answer = tokio::task::spawn_blocking(move || pprof.handle(&request)).await;
+        let (head, body) = answer.map_err(|error| Error::internal(error.to_string()))?.into_parts();
+        let mut response = c.bytes(head.status.as_u16(), "", body)?;
+        *response.headers_mut() = head.headers;
+        Ok(response)
+    }
 }
 
 const INDEX: &str = "<!doctype html><meta charset=utf-8><title>Seawall admin</title>
@@ -183,6 +269,7 @@ const INDEX: &str = "<!doctype html><meta charset=utf-8><title>Seawall admin</ti
 <li><a href=\"/metrics\">/metrics</a> Prometheus text
 <li><a href=\"/debug/seawall/signals\">/debug/seawall/signals</a> CPU, memory, context switches, queues, pools (JSON)
 <li><a href=\"/debug/seawall/tasks\">/debug/seawall/tasks</a> tasks by where they were started, and those that do not let go (JSON)
+<li><a href=\"/debug/pprof/\">/debug/pprof/</a> profiles for <code>go tool pprof</code>, flame graphs, threads
 <li><a href=\"/health/live\">/health/live</a> the process is alive
 <li><a href=\"/health/ready\">/health/ready</a> it should get requests
 </ul>

@@ -1,4 +1,5 @@
-//! The one system call that /proc cannot replace, and the only unsafe code of this crate.
+//! The system calls that neither /proc nor std can replace, of all parts but the profiler, which has its own in
+//! `pprof/sys/`.
 //!
 //! `/proc/self/task/*` forgets what ended threads have used; `getrusage` does not.
 
@@ -27,6 +28,27 @@ pub(crate) fn usage() -> Usage {
         ctx_switches_voluntary: raw.ru_nvcsw.unsigned_abs(),
         ctx_switches_involuntary: raw.ru_nivcsw.unsigned_abs(),
     }
+}
+
+/// Nanoseconds of the kernel's monotonic clock, which its performance events have too.
+#[cfg(feature = "pprof")]
+#[expect(unsafe_code, reason = "std does not tell the number behind an `Instant`")]
+pub(crate) fn monotonic_nanos() -> u64 {
+    let mut time = MaybeUninit::<libc::timespec>::zeroed();
+    // SAFETY: the pointer is to a whole `timespec` that lives through the call, which writes nothing else.
+    let answer = unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, time.as_mut_ptr()) };
+    debug_assert_eq!(answer, 0, "a known clock with a valid pointer cannot fail");
+    // SAFETY: zeroed memory is a valid `timespec` (integers only), whether or not the kernel has filled it.
+    let time = unsafe { time.assume_init() };
+    time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs()
+}
+
+/// The kernel's number of the calling thread.
+#[cfg(feature = "pprof")]
+#[expect(unsafe_code, reason = "std has numbers of its own for threads, which /proc does not know")]
+pub(crate) fn thread_id() -> u32 {
+    // SAFETY: takes nothing, cannot fail.
+    unsafe { libc::gettid() }.cast_unsigned()
 }
 
 fn seconds(time: libc::timeval) -> f64 {

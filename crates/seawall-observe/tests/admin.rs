@@ -1,6 +1,6 @@
 //! The admin listener over a real socket: what it shows, whom it answers, when it ends.
 
-#![cfg(feature = "admin")]
+#![cfg(all(feature = "admin", feature = "pprof"))]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::io::{Read as _, Write as _};
@@ -12,15 +12,18 @@ use std::time::{Duration, Instant};
 
 use seawall_core::metrics::Registry;
 use seawall_http::{App, Context, Result, ServerConfig};
-use seawall_observe::{Admin, AdminConfig, AdminError};
+use seawall_observe::{Admin, AdminConfig, AdminError, PprofConfig};
 use seawall_tasks::{Tasks, TasksConfig};
 
 /// Far more than anything here takes, so that a busy machine fails no test.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+fn local() -> AdminConfig {
+    AdminConfig { addr: ([127, 0, 0, 1], 0).into(), ..AdminConfig::default() }
+}
+
 fn start(registry: &Registry) -> Admin {
-    let config = AdminConfig { addr: ([127, 0, 0, 1], 0).into(), ..AdminConfig::default() };
-    Admin::start(&config, registry).unwrap()
+    Admin::start(&local(), registry).unwrap()
 }
 
 #[expect(clippy::disallowed_methods, reason = "a limit for waiting; nothing is measured")]
@@ -134,14 +137,15 @@ fn a_task_that_does_not_let_go_is_shown_as_stuck() {
 
 #[test]
 fn the_index_page_names_every_route() {
-    let admin = start(&Registry::new());
+    let config = AdminConfig { pprof: Some(PprofConfig::default()), ..local() };
+    let admin = Admin::start(&config, &Registry::new()).unwrap();
     admin.show_tasks(&Tasks::default());
     let (_, head, body) = get(admin.local_addr(), "/");
     assert!(head.contains("content-type: text/html"), "{head}");
     for path in body.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next()) {
         assert_eq!(get(admin.local_addr(), path).0, 200, "{path}");
     }
-    assert_eq!(body.matches("href").count(), 5);
+    assert_eq!(body.matches("href").count(), 6);
 }
 
 #[test]

@@ -19,6 +19,12 @@ pub(super) fn generator(root: &Path, target: &Path) -> Result<Generator> {
     Ok(Generator(target.join("release/seawall")))
 }
 
+/// A program of examples/.
+pub(super) fn example(root: &Path, target: &Path, name: &str) -> Result<PathBuf> {
+    cargo(root, target, name, &["--package", "seawall-examples", "--example", name])?;
+    Ok(target.join("release/examples").join(name))
+}
+
 /// A program of the bench workspace, built with one of its features: with those of others it would be another program,
 /// since cargo unites the features of what is built together.
 pub(super) fn peer(root: &Path, target: &Path, program: &str, feature: &str) -> Result<PathBuf> {

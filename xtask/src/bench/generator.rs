@@ -34,6 +34,7 @@ pub(super) struct Measured {
     pub(super) p99_us: f64,
     pub(super) cpu_us: f64,
     pub(super) user_us: f64,
+    pub(super) sent: u64,
     /// Nothing but the server was the limit.
     pub(super) valid: bool,
 }
@@ -73,6 +74,7 @@ impl Generator {
             p99_us: report.latency_us.p99,
             cpu_us: per_request(spent.total_nanos),
             user_us: per_request(spent.total_nanos * spent.user_share()),
+            sent: report.sent_total,
             valid: report.validity.verdict == "valid",
         })
     }

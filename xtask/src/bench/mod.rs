@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: Seawall beside its peers, in one run, in turns.
 //!
 //! `http` has servers and `router` look-ups, beside others; `defaults` has what each of our own protections and
-//! middlewares costs; `render` puts their tables into docs/PERFORMANCE.md.
+//! middlewares costs; `profile` has what being profiled costs; `render` puts their tables into docs/PERFORMANCE.md.
 
 mod build;
 mod defaults;
@@ -10,6 +10,7 @@ mod generator;
 mod http;
 mod machine;
 mod process;
+mod profile;
 mod render;
 mod router;
 mod stats;
@@ -21,6 +22,7 @@ use serde::Serialize;
 
 pub(crate) use defaults::{DefaultsArgs, defaults};
 pub(crate) use http::{HttpArgs, http};
+pub(crate) use profile::{ProfileArgs, profile};
 pub(crate) use render::{RenderArgs, render};
 pub(crate) use router::{RouterArgs, router};
 

@@ -41,6 +41,11 @@ impl Cpu {
         }
     }
 
+    /// Of all threads, ended ones too, which `total_nanos` forgets; in steps of 10 ms.
+    pub(super) fn process_nanos(self) -> f64 {
+        (self.user_ticks + self.system_ticks) * 1e7
+    }
+
     /// The kernel keeps the exact total, but the split only in ticks of 10 ms.
     pub(super) fn user_share(self) -> f64 {
         self.user_ticks / (self.user_ticks + self.system_ticks).max(1.0)

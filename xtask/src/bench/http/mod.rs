@@ -284,7 +284,7 @@ fn under_load(
     took: &Measured,
     rss_kib: f64,
 ) -> Visit {
-    let &Measured { rps, p99_us, cpu_us, user_us, valid } = took;
+    let &Measured { rps, p99_us, cpu_us, user_us, valid, sent: _ } = took;
     Visit {
         server,
         case,
