@@ -42,7 +42,7 @@ fn run(
     let app = crate::api::app(shop.clone()).registry(registry).config(server);
     admin.show_tasks(&app.tasks());
     // The framework's error is no std error, on purpose; its text is all that is needed here.
-    let server = app.bind(&config.listen.to_string()).map_err(|error| format!("{error:?}"))?;
+    let server = app.bind(config.listen.to_string()).map_err(|error| format!("{error:?}"))?;
     let mut out = std::io::stdout().lock();
     writeln!(out, "listening on http://{} admin http://{}", server.local_addr(), admin.local_addr())?;
     out.flush()?;

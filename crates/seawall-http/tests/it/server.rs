@@ -454,3 +454,50 @@ fn a_port_that_is_taken_is_a_clear_error() {
     let text = format!("{:?}", hello().bind(&addr).unwrap_err());
     assert!(text.contains(&format!("cannot listen on {addr}")), "{text}");
 }
+
+/// An app whose `/wait` is answered when the returned notification comes.
+fn waiting() -> (App, [Arc<Notify>; 2]) {
+    let [started, go_on] = [(); 2].map(|()| Arc::new(Notify::new()));
+    let (begun, released) = (Arc::clone(&started), Arc::clone(&go_on));
+    let wait = move || {
+        let (begun, released) = (Arc::clone(&begun), Arc::clone(&released));
+        async move {
+            begun.notify_one();
+            released.notified().await;
+            "hello"
+        }
+    };
+    (hello().get("/wait", wait), [started, go_on])
+}
+
+#[test]
+fn beyond_the_cap_requests_are_refused_before_they_are_one() {
+    let (app, [started, go_on]) = waiting();
+    let registry = app.metrics();
+    let server = Running::start(app, ServerConfig { max_in_flight: 1, ..one_worker() });
+    let mut first = server.connect();
+    first.write_all(b"GET /wait HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+    block_on(started.notified());
+    // Without a body the connection goes on; behind a body that nobody read it ends.
+    let mut second = server.connect();
+    for _ in 0..2 {
+        second.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+        let refusal = read_until(&mut second, "\r\n\r\n");
+        assert!(
+            refusal.starts_with("HTTP/1.1 503 ") && refusal.contains("\r\nretry-after: 1\r\n"),
+            "{refusal}"
+        );
+    }
+    let refusal = server.ask("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nhello");
+    assert!(
+        refusal.starts_with("HTTP/1.1 503 ") && refusal.contains("\r\nconnection: close\r\n"),
+        "{refusal}"
+    );
+    let families = registry.snapshot();
+    let refused = families.iter().find(|family| family.name == "seawall_http_refused_total").unwrap();
+    assert!(matches!(refused.samples[0].value, Value::Counter(3)), "{refused:?}");
+    go_on.notify_one();
+    read_until(&mut first, "hello");
+    second.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+    read_until(&mut second, "hello");
+}
