@@ -26,13 +26,23 @@ const FIRST_BYTES: Duration = Duration::from_millis(250);
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Serves a socket until either side ends it. Faults of the client end its connection and nothing else.
-pub(super) async fn serve(accepted: Accepted, home: Arc<Home>, shutdown: Shutdown) {
-    let Accepted { stream, address, door, place: _place, .. } = accepted;
-    // In a box that is gone when it is done: what comes before HTTP is large, and a connection is mostly idle behind it.
-    match Box::pin(open(stream, address, door, &home, shutdown)).await {
-        Ok(Opened::Http1(conn)) => h1::serve(conn, &home).await,
-        Ok(Opened::Http2(connection)) => connection.await,
-        Err(error) => tracing::debug!(%error, peer = %address, "connection ended"),
+///
+/// A function that makes a future, because the future of an `async fn` keeps all that it was given to its end. What comes
+/// before HTTP is in a box that is gone when it is done: it is large, and a connection is mostly idle behind it.
+pub(super) fn serve(
+    accepted: Accepted,
+    home: Arc<Home>,
+    shutdown: Shutdown,
+) -> impl Future<Output = ()> + Send {
+    let Accepted { stream, address, door, place, .. } = accepted;
+    let opening = Box::pin(open(stream, address, door, Arc::clone(&home), shutdown));
+    async move {
+        let _place = place; // as long as the connection lasts
+        match opening.await {
+            Some(Opened::Http1(conn)) => h1::serve(conn, &home).await,
+            Some(Opened::Http2(connection)) => connection.await,
+            None => {}
+        }
     }
 }
 
@@ -42,14 +52,26 @@ enum Opened {
     Http2(BoxFuture<'static, ()>),
 }
 
+/// Finds out what a connection speaks; `None` if it has ended before.
 async fn open(
     stream: Stream,
     address: Address,
     door: Arc<Door>,
+    home: Arc<Home>,
+    shutdown: Shutdown,
+) -> Option<Opened> {
+    let opened = try_open(stream, address, &door, &home, shutdown).await;
+    opened.inspect_err(|error| tracing::debug!(%error, peer = %address, "connection ended")).ok()
+}
+
+async fn try_open(
+    stream: Stream,
+    address: Address,
+    door: &Door,
     home: &Arc<Home>,
     shutdown: Shutdown,
 ) -> io::Result<Opened> {
-    let (mut stream, peer) = establish(stream, address, &door, &shutdown).await?;
+    let (mut stream, peer) = establish(stream, address, door, &shutdown).await?;
     let mut ahead = BytesMut::new();
     let late = async {
         shutdown.reached(Phase::Draining).await;
@@ -105,7 +127,7 @@ mod tests {
         fn size_of_future<A, B, C, F>(_: fn(A, B, C) -> F) -> usize {
             size_of::<F>()
         }
-        assert!(size_of_future(serve) <= 1024, "{}", size_of_future(serve));
+        assert!(size_of_future(serve) <= 840, "{}", size_of_future(serve));
         assert!(size_of::<Conn>() <= 448, "{}", size_of::<Conn>());
     }
 }

@@ -122,10 +122,8 @@ pub(super) fn write<'a>(
             into.push(if format == LogFormat::Json { ',' } else { ' ' });
         }
         first = false;
-        match format {
-            LogFormat::Json => push(into, format_args!("\"{}\":", field.name())),
-            LogFormat::Text => push(into, format_args!("{}=", field.name())),
-        }
+        let (before, behind) = if format == LogFormat::Json { ("\"", "\":") } else { ("", "=") };
+        [before, field.name(), behind].into_iter().for_each(|text| into.push_str(text));
         write_value(into, format, value);
     }
     into.push_str(if format == LogFormat::Json { "}\n" } else { "\n" });
@@ -136,9 +134,13 @@ fn write_value(into: &mut String, format: LogFormat, value: Value<'_>) {
     match value {
         Value::None => {}
         Value::Text(text) => write_text(into, format, cut(text)),
-        Value::Number(number) => push(into, format_args!("{number}")),
+        Value::Number(number) => into.push_str(itoa::Buffer::new().format(number)),
         Value::True => into.push_str("true"),
-        Value::Time(time) => push(into, format_args!("{quotes}{}{quotes}", Utc(time))),
+        Value::Time(time) => {
+            into.push_str(quotes);
+            push_utc(into, time);
+            into.push_str(quotes);
+        }
         Value::Ip(ip) => push(into, format_args!("{quotes}{ip}{quotes}")),
         Value::Socket(socket) => push(into, format_args!("{quotes}{socket}{quotes}")),
     }
@@ -146,11 +148,16 @@ fn write_value(into: &mut String, format: LogFormat, value: Value<'_>) {
 
 /// As JSON has strings; in text only where a reader could take the value for something else.
 fn write_text(into: &mut String, format: LogFormat, text: &str) {
-    let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '=');
-    if format == LogFormat::Text && !text.is_empty() && text.chars().all(plain) {
+    let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
+    let bare = |byte: u8| plain(byte) && byte != b'=';
+    if format == LogFormat::Text && !text.is_empty() && text.bytes().all(bare) {
         return into.push_str(text);
     }
     into.push('"');
+    if text.bytes().all(plain) {
+        into.push_str(text);
+        return into.push('"');
+    }
     for c in text.chars() {
         match c {
             '"' => into.push_str("\\\""),
@@ -176,18 +183,32 @@ fn push(into: &mut String, text: fmt::Arguments<'_>) {
     into.write_fmt(text).expect("a string takes everything");
 }
 
-/// `2026-11-24T15:41:07.123Z`.
-struct Utc(SystemTime);
+/// `2026-11-24T15:41:07.123Z`, digit by digit and without `fmt`, because every line pays for it.
+fn push_utc(into: &mut String, time: SystemTime) {
+    // A clock before 1970 is a clock that nobody has set.
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    let (days, seconds) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
+    let (year, month, day) = date(days);
+    let parts = [
+        (year, 4, '-'),
+        (month, 2, '-'),
+        (day, 2, 'T'),
+        (seconds / 3600, 2, ':'),
+        (seconds / 60 % 60, 2, ':'),
+        (seconds % 60, 2, '.'),
+        (since.subsec_millis().into(), 3, 'Z'),
+    ];
+    for (number, digits, behind) in parts {
+        push_digits(into, number, digits);
+        into.push(behind);
+    }
+}
 
-impl fmt::Display for Utc {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A clock before 1970 is a clock that nobody has set.
-        let since = self.0.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        let (days, seconds) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
-        let (year, month, day) = date(days);
-        let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-        let millis = since.subsec_millis();
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+/// The last `digits` digits of a number, with zeros in front.
+fn push_digits(into: &mut String, number: u64, digits: u32) {
+    for place in (0..digits).rev() {
+        let digit = number / 10_u64.pow(place) % 10;
+        into.push(char::from(b'0' + digit as u8));
     }
 }
 
@@ -246,7 +267,9 @@ mod tests {
     #[test]
     fn times_are_those_of_the_calendar() {
         let check = |seconds: u64, expected: &str| {
-            assert_eq!(Utc(UNIX_EPOCH + Duration::from_secs(seconds)).to_string(), expected);
+            let mut written = String::new();
+            push_utc(&mut written, UNIX_EPOCH + Duration::from_secs(seconds));
+            assert_eq!(written, expected);
         };
         check(0, "1970-01-01T00:00:00.000Z");
         check(951_827_696, "2000-02-29T12:34:56.000Z");
