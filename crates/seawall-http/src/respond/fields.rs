@@ -10,7 +10,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 pub(crate) struct Fields {
     /// Means nothing once there is a map.
     content_type: Option<HeaderValue>,
-    map: OnceLock<HeaderMap>,
+    /// In a box: an answer is moved through every layer of its chain, and most of its size would be this.
+    map: OnceLock<Box<HeaderMap>>,
 }
 
 impl Fields {
@@ -24,7 +25,7 @@ impl Fields {
     }
 
     pub(super) fn map(&self) -> &HeaderMap {
-        self.map.get_or_init(|| self.of_content_type())
+        self.map.get_or_init(|| Box::new(self.of_content_type()))
     }
 
     pub(super) fn map_mut(&mut self) -> &mut HeaderMap {
@@ -38,7 +39,7 @@ impl Fields {
 
     /// The map, if there is one, or else the only header.
     pub(crate) fn made(&self) -> Result<&HeaderMap, Option<&HeaderValue>> {
-        self.map.get().ok_or(self.content_type.as_ref())
+        self.map.get().map(|map| &**map).ok_or(self.content_type.as_ref())
     }
 
     fn of_content_type(&self) -> HeaderMap {
