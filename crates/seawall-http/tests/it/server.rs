@@ -501,3 +501,18 @@ fn beyond_the_cap_requests_are_refused_before_they_are_one() {
     second.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
     read_until(&mut second, "hello");
 }
+
+#[test]
+fn idle_time_begins_when_the_client_has_the_whole_answer() {
+    const LENGTH: usize = 16 << 20; // more than both sockets take without a reader
+    let app = hello().get("/large", async || Bytes::from(vec![b'x'; LENGTH]));
+    let idle_timeout = Duration::from_millis(300);
+    let server = Running::start(app, ServerConfig { idle_timeout, ..one_worker() });
+    let mut stream = server.connect();
+    stream.write_all(b"GET /large HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+    read_until(&mut stream, "\r\n\r\n");
+    pause(2 * idle_timeout);
+    stream.read_exact(&mut vec![0; LENGTH]).unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+    read_until(&mut stream, "hello");
+}

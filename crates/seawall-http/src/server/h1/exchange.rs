@@ -22,6 +22,7 @@ use super::fault::Fault;
 use super::head::{Framing, Parsed};
 use super::intake::Intake;
 use super::reply::Reply;
+use crate::clock;
 use crate::context::Arrival;
 use crate::error::{Error, NO_ROOM};
 use crate::head::Head;
@@ -143,7 +144,8 @@ impl Conn {
             Reply::Whole { goes_on } => goes_on,
             Reply::Large { goes_on } => {
                 self.flush().await?;
-                exchange.end(End::Answered);
+                self.idle_since = clock::now();
+                exchange.end_at(self.idle_since);
                 goes_on
             }
             Reply::Stream(stream) => Box::pin(self.stream(*stream, exchange, home)).await?,
