@@ -81,7 +81,7 @@ impl Handler {
         match self {
             Self::Cpu => "1 ms of CPU",
             Self::Slots => "5 ms of waiting, 8 slots",
-            Self::Mixed => "90 % 0.2 ms, 10 % 5 ms of CPU",
+            Self::Mixed => "Mixed: 90 % 0.2 ms, 10 % 5 ms of CPU",
         }
     }
 

@@ -10,8 +10,8 @@ use super::points::Visit;
 use super::sums::{self, Row};
 
 /// What a server has to do when all is well, and in a spike.
-const CALM: f64 = 0.8;
-const SPIKE: f64 = 10.0;
+pub(super) const CALM: f64 = 0.8;
+pub(super) const SPIKE: f64 = 10.0;
 /// Seconds of warming up, of calm, of the spike, and of calm again.
 const LEAD_S: f64 = 1.0;
 const CALM_S: f64 = 3.0;

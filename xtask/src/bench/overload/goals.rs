@@ -32,7 +32,8 @@ pub(super) fn render(results: &Results) -> String {
             AtMost(limit) => ("at most", limit, value <= limit),
         };
         let (what, unit, met) = (goal.what, goal.unit, if met { "yes" } else { "**no**" });
-        let _ = writeln!(lines, "| {what} | {words} {limit} {unit} | {value:.2} {unit} | {met} |");
+        let value = if value.is_finite() { format!("{value:.2} {unit}") } else { "never".to_owned() };
+        let _ = writeln!(lines, "| {what} | {words} {limit} {unit} | {value} | {met} |");
     }
     if lines.is_empty() {
         return lines;

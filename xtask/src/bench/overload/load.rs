@@ -1,7 +1,7 @@
 //! `seawall load` on its own core while the server is watched: what clients saw, beside what that cost the server.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ const TIMEOUT: &str = "2s";
 /// Connections of an open loop at the start and at most.
 const FIRST_CONNECTIONS: &str = "64";
 const MOST_CONNECTIONS: &str = "1000";
+/// A generator that waited longer than this for its core left answers unread, and connections busy, by its own fault.
+const MOST_WAITING: f64 = 0.10;
 /// How often memory is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -52,6 +54,8 @@ pub(super) struct Run {
     /// CPU of the whole run: what was asked while warming up is in it.
     pub(super) cpu_us: f64,
     pub(super) rss_start_kib: f64,
+    /// Share of the run in which the server's threads could have run and something else had their core.
+    pub(super) waited_share: f64,
     /// Resident memory in KiB every tenth of a second.
     pub(super) rss_kib: Vec<f64>,
 }
@@ -67,6 +71,7 @@ pub(super) struct Seen {
     pub(super) errors: BTreeMap<String, u64>,
     pub(super) good: Good,
     pub(super) series: Vec<Row>,
+    run_delay_shares: Vec<f64>,
     validity: Validity,
 }
 
@@ -92,11 +97,16 @@ impl Seen {
     /// Why the generator's numbers say more about itself; empty if they do not. That nothing was answered is the
     /// server's doing.
     pub(super) fn doubts(&self) -> Vec<String> {
-        if self.validity.verdict == "valid" || self.requests == 0 {
-            Vec::new()
-        } else {
-            self.validity.reasons.clone()
+        let mut doubts = match self.validity.verdict.as_str() {
+            "valid" => Vec::new(),
+            _ if self.requests == 0 => Vec::new(),
+            _ => self.validity.reasons.clone(),
+        };
+        let waited = self.run_delay_shares.iter().copied().fold(0.0, f64::max);
+        if waited > MOST_WAITING {
+            doubts.push(format!("the generator waited for its core {:.0} % of the time", waited * 100.0));
         }
+        doubts
     }
 }
 
@@ -106,55 +116,78 @@ impl Run {
     }
 }
 
-/// Puts load on a server.
-pub(super) fn load(
-    generator: &Path,
-    server: &Server,
-    path: &str,
-    pace: &Pace,
-    length: Length,
-) -> Result<Run> {
-    let json = std::env::temp_dir().join(format!("seawall-overload-{}.json", std::process::id()));
-    let mut command = command(generator, &server.url(path), pace, length);
-    command.arg("--json").arg(&json).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let (before, rss_start_kib) = (server.cpu()?, server.rss_kib()?);
-    let mut child = command.spawn().context("taskset cannot be started; it is in Debian's util-linux")?;
-    let mut rss_kib = Vec::new();
-    let mut next = clock::now() + LOOK;
-    let status = loop {
-        if let Some(status) = child.try_wait()? {
-            break status;
-        }
-        std::thread::park_timeout(next.saturating_duration_since(clock::now()));
-        next += LOOK;
-        rss_kib.push(server.rss_kib()?);
-    };
-    let cpu_us = server.cpu()?.since(before).total_nanos / 1e3;
-    if !status.code().is_some_and(|code| REPORTED.contains(&code)) {
-        bail!("the generator failed with {status}; to see why:\n  {command:?}");
-    }
-    let text = std::fs::read_to_string(&json)?;
-    std::fs::remove_file(&json)?;
-    let seen = serde_json::from_str(&text).context("the generator's JSON is not what was expected")?;
-    Ok(Run { seen, cpu_us, rss_start_kib, rss_kib })
+/// The generator's program, with what stands before it.
+#[derive(Debug, Clone)]
+pub(super) struct Generator {
+    prefix: Vec<String>,
+    program: PathBuf,
 }
 
-fn command(generator: &Path, url: &str, pace: &Pace, length: Length) -> Command {
-    let mut command = Command::new("taskset");
-    command.args(["-c", CLIENT_CORE]).arg(generator).args(["load", url, "-t", "1"]);
-    command.args(["--good-within", GOOD_WITHIN, "--timeout", TIMEOUT, "--series-every", "250ms"]);
-    command.arg("--warmup").arg(format!("{}ms", length.warmup_ms));
-    match pace {
-        Pace::Closed(connections) => command.arg("-c").arg(connections.to_string()),
-        Pace::Rate(rate) => command.arg("-R").arg(format!("{rate:.1}")),
-        Pace::Poisson(rate) => command.arg("-R").arg(format!("{rate:.1}")).arg("--poisson"),
-        Pace::Stages(stages) => command.arg("--stages").arg(stages),
-    };
-    if !matches!(pace, Pace::Closed(_)) {
-        command.args(["-c", FIRST_CONNECTIONS, "--max-conns", MOST_CONNECTIONS, "--deadline", GOOD_WITHIN]);
+impl Generator {
+    pub(super) fn new(program: PathBuf, nice: Option<i32>) -> Self {
+        Self { prefix: super::with_niceness(nice), program }
     }
-    if !matches!(pace, Pace::Stages(_)) {
-        command.arg("-d").arg(format!("{}ms", length.seconds * 1e3));
+
+    /// Puts load on a server.
+    pub(super) fn load(&self, server: &Server, path: &str, pace: &Pace, length: Length) -> Result<Run> {
+        let json = std::env::temp_dir().join(format!("seawall-overload-{}.json", std::process::id()));
+        let mut command = self.command(&server.url(path), pace, length);
+        command.arg("--json").arg(&json).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let (before, rss_start_kib) = (server.cpu()?, server.rss_kib()?);
+        let mut child = command.spawn().context("taskset cannot be started; it is in Debian's util-linux")?;
+        let mut rss_kib = Vec::new();
+        let start = clock::now();
+        let mut next = start + LOOK;
+        let status = loop {
+            if let Some(status) = child.try_wait()? {
+                break status;
+            }
+            std::thread::park_timeout(next.saturating_duration_since(clock::now()));
+            next += LOOK;
+            rss_kib.push(server.rss_kib()?);
+        };
+        let cpu = server.cpu()?.since(before);
+        let took = (clock::now() - start).as_secs_f64();
+        if !status.code().is_some_and(|code| REPORTED.contains(&code)) {
+            bail!("the generator failed with {status}; to see why:\n  {command:?}");
+        }
+        let text = std::fs::read_to_string(&json)?;
+        std::fs::remove_file(&json)?;
+        let seen = serde_json::from_str(&text).context("the generator's JSON is not what was expected")?;
+        Ok(Run {
+            seen,
+            cpu_us: cpu.total_nanos / 1e3,
+            waited_share: cpu.waited_nanos / 1e9 / took,
+            rss_start_kib,
+            rss_kib,
+        })
     }
-    command
+
+    fn command(&self, url: &str, pace: &Pace, length: Length) -> Command {
+        let mut command = Command::new("taskset");
+        command.args(["-c", CLIENT_CORE]).args(&self.prefix).arg(&self.program);
+        command.args(["load", url, "-t", "1"]);
+        command.args(["--good-within", GOOD_WITHIN, "--timeout", TIMEOUT, "--series-every", "250ms"]);
+        command.arg("--warmup").arg(format!("{}ms", length.warmup_ms));
+        match pace {
+            Pace::Closed(connections) => command.arg("-c").arg(connections.to_string()),
+            Pace::Rate(rate) => command.arg("-R").arg(format!("{rate:.1}")),
+            Pace::Poisson(rate) => command.arg("-R").arg(format!("{rate:.1}")).arg("--poisson"),
+            Pace::Stages(stages) => command.arg("--stages").arg(stages),
+        };
+        if !matches!(pace, Pace::Closed(_)) {
+            command.args([
+                "-c",
+                FIRST_CONNECTIONS,
+                "--max-conns",
+                MOST_CONNECTIONS,
+                "--deadline",
+                GOOD_WITHIN,
+            ]);
+        }
+        if !matches!(pace, Pace::Stages(_)) {
+            command.arg("-d").arg(format!("{}ms", length.seconds * 1e3));
+        }
+        command
+    }
 }

@@ -14,6 +14,7 @@ mod picture;
 mod points;
 mod report;
 mod servers;
+mod spike_picture;
 mod sums;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,7 @@ use super::machine::Machine;
 use super::{build, process, write_json};
 use cases::{Handler, Peer};
 use extras::{Minute, Spike, Steady};
+use load::Generator;
 use points::{Point, Row, Visit};
 use servers::Servers;
 
@@ -68,6 +70,9 @@ pub(crate) struct OverloadArgs {
     /// What is measured besides, with commas; `none` for nothing [default: all, but nothing with --quick or --loads].
     #[arg(long, value_name = "WHAT,..", value_delimiter = ',')]
     also: Vec<Also>,
+    /// Niceness of server and generator: with -20 a machine that has other work measures better, and that work waits.
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = clap::value_parser!(i32).range(-20..=19))]
+    nice: Option<i32>,
     /// Writes everything here; `cargo xtask bench render FILE` makes the tables of docs/PERFORMANCE.md and the picture
     /// docs/images/overload.svg of it.
     #[arg(long, value_name = "FILE")]
@@ -129,7 +134,7 @@ pub(super) struct Results {
 struct Run {
     plan: Plan,
     servers: Servers,
-    generator: PathBuf,
+    generator: Generator,
     machine: Machine,
     points: Vec<Point>,
     spikes: Vec<Spike>,
@@ -137,14 +142,23 @@ struct Run {
     minutes: Vec<Minute>,
 }
 
+/// What stands before a program that shall have this niceness. Its session gets it too: a kernel that groups processes by
+/// session compares groups first. Each program becomes the next one by `exec`, so the process id stays.
+fn with_niceness(nice: Option<i32>) -> Vec<String> {
+    let Some(nice) = nice else { return Vec::new() };
+    let nice = nice.to_string();
+    let session = format!("echo {nice} 2>/dev/null >/proc/self/autogroup; exec \"$@\"");
+    ["setsid", "nice", "-n", &nice, "sh", "-c", &session, "sh"].map(str::to_owned).into()
+}
+
 /// Servers under more than they can do.
 pub(crate) fn overload(root: &Path, args: &OverloadArgs) -> Result<()> {
     let target = build::target(root);
     let plan = Plan::new(args);
-    let generator = build::generator(root, &target)?.0;
+    let generator = Generator::new(build::generator(root, &target)?.0, args.nice);
     process::raise_open_files()?;
     process::pin_client()?;
-    let servers = Servers::build(root, &target, &plan.peers, !args.servers.is_empty())?;
+    let servers = Servers::build(root, &target, &plan.peers, !args.servers.is_empty(), args.nice)?;
     let machine = Machine::here();
     let (points, spikes, steady, minutes) = Default::default();
     let mut run = Run { plan, servers, generator, machine, points, spikes, steady, minutes };

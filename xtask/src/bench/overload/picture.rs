@@ -7,10 +7,13 @@ use super::Results;
 use super::cases::{Handler, Peer};
 use super::points::Row;
 use super::report::{handlers, label, peers};
+use super::spike_picture;
 
 const LEFT: f64 = 62.0;
 const RIGHT: f64 = 24.0;
 const COLUMN: f64 = 330.0;
+/// A single one.
+const WIDE_COLUMN: f64 = 640.0;
 const GAP: f64 = 58.0;
 const TOP: f64 = 56.0;
 const LEGEND_LINE: f64 = 20.0;
@@ -31,12 +34,12 @@ const STYLE: &str = "\
 text{font-family:system-ui,sans-serif;font-size:12px;fill:#24292f}\
 .h{font-size:17px;font-weight:600}.s{font-size:13px;font-weight:600}.m{fill:#57606a}\
 .bg{fill:#fff}.grid{stroke:#d8dee4}.axis{stroke:#57606a}.limit{stroke:#57606a;stroke-dasharray:2 3}\
-.l{fill:none;stroke-width:1.8;stroke-linejoin:round}.p{stroke-width:1.5}.open{fill:#fff}\
+.l{fill:none;stroke-width:1.8;stroke-linejoin:round}.p{stroke-width:1.5}.open{fill:#fff}.thin{stroke-width:1.3}.band{fill:#57606a;fill-opacity:.12}\
 .ours{stroke-width:3.2}.ceiling{fill:none;stroke-width:1.6;stroke-dasharray:6 4}\
 .c0{stroke:#0969da}.f0{fill:#0969da}.c1{stroke:#8250df}.f1{fill:#8250df}.c2{stroke:#6e7781}.f2{fill:#6e7781}\
 .c3{stroke:#cf222e}.f3{fill:#cf222e}.c4{stroke:#bc6c00}.f4{fill:#bc6c00}.c5{stroke:#1a7f37}.f5{fill:#1a7f37}\
 @media (prefers-color-scheme:dark){\
-text{fill:#e6edf3}.m{fill:#9198a1}.bg{fill:#0d1117}.open{fill:#0d1117}.grid{stroke:#2b323b}.axis{stroke:#9198a1}.limit{stroke:#9198a1}\
+text{fill:#e6edf3}.m{fill:#9198a1}.bg{fill:#0d1117}.open{fill:#0d1117}.grid{stroke:#2b323b}.band{fill:#9198a1}.axis{stroke:#9198a1}.limit{stroke:#9198a1}\
 .c0{stroke:#4493f8}.f0{fill:#4493f8}.c1{stroke:#ab7df8}.f1{fill:#ab7df8}.c2{stroke:#9198a1}.f2{fill:#9198a1}\
 .c3{stroke:#ff6b63}.f3{fill:#ff6b63}.c4{stroke:#e3973b}.f4{fill:#e3973b}.c5{stroke:#3fb950}.f5{fill:#3fb950}}";
 
@@ -44,11 +47,13 @@ text{fill:#e6edf3}.m{fill:#9198a1}.bg{fill:#0d1117}.open{fill:#0d1117}.grid{stro
 pub(in super::super) fn draw(results: &Results) -> String {
     let handlers = handlers(results);
     let columns = handlers.len() as f64;
-    let width = (LEFT + columns * COLUMN + (columns - 1.0) * GAP + RIGHT).max(560.0);
+    let column = if handlers.len() == 1 { WIDE_COLUMN } else { COLUMN };
+    let width = LEFT + columns * column + (columns - 1.0) * GAP + RIGHT;
     let entries = legend(results);
     let per_line = ((width - LEFT) / LEGEND_COLUMN).floor().max(1.0) as usize;
-    let top = TOP + entries.len().div_ceil(per_line) as f64 * LEGEND_LINE + 38.0;
-    let height = top + SHARE_HEIGHT + BETWEEN + P99_HEIGHT + BOTTOM;
+    let top = TOP + entries.len().div_ceil(per_line) as f64 * LEGEND_LINE + 50.0;
+    let spike_top = top + SHARE_HEIGHT + BETWEEN + P99_HEIGHT + BOTTOM;
+    let height = spike_top + spike_picture::height(results);
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" role=\"img\">\n\
          <title>Good answers and p99 against the offered load</title>\n<style>{STYLE}</style>\n\
@@ -71,9 +76,10 @@ pub(in super::super) fn draw(results: &Results) -> String {
         );
     }
     for (number, &handler) in handlers.iter().enumerate() {
-        let x = LEFT + number as f64 * (COLUMN + GAP);
-        Column { results, handler, x, top }.draw(&mut out);
+        let x = LEFT + number as f64 * (column + GAP);
+        Column { results, handler, x, width: column, top }.draw(&mut out);
     }
+    spike_picture::draw(&mut out, results, LEFT, width - RIGHT, spike_top);
     out.push_str("</svg>\n");
     out
 }
@@ -89,7 +95,7 @@ fn legend(results: &Results) -> Vec<(String, bool, String)> {
     entries
 }
 
-fn class(peer: Peer) -> String {
+pub(super) fn class(peer: Peer) -> String {
     if peer == Peer::Seawall { format!("ours {}", colour(peer)) } else { colour(peer) }
 }
 
@@ -102,6 +108,7 @@ struct Column<'a> {
     results: &'a Results,
     handler: Handler,
     x: f64,
+    width: f64,
     top: f64,
 }
 
@@ -141,7 +148,7 @@ impl Column<'_> {
     fn draw(&self, out: &mut String) {
         let loads = self.loads();
         let (low, high) = (loads[0], loads[loads.len() - 1].max(loads[0] * 1.01));
-        let x = Log { low, high, from: self.x + 8.0, to: self.x + COLUMN - 8.0 };
+        let x = Log { low, high, from: self.x + 8.0, to: self.x + self.width - 8.0 };
         let share_bottom = self.top + SHARE_HEIGHT;
         let most = self.results.rows.iter().map(|row| row.goodput_share).fold(1.0, f64::max).min(1.2);
         let share = |share: f64| share_bottom - SHARE_HEIGHT * share.clamp(0.0, most) / most;
@@ -179,7 +186,7 @@ impl Column<'_> {
         let _ = writeln!(
             out,
             "<text class=\"m\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">offered load, times the capacity (logarithmic)</text>",
-            left + COLUMN / 2.0,
+            left + self.width / 2.0,
             p99_bottom + 38.0
         );
         self.curves(out, &|row| Some((x.at(row.offered_x), share(row.goodput_share))), true, &|row| {
@@ -194,7 +201,7 @@ impl Column<'_> {
             out,
             "<line class=\"{class}\" x1=\"{:.1}\" x2=\"{:.1}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/><text class=\"m\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{words}</text>",
             self.x,
-            self.x + COLUMN,
+            self.x + self.width,
             self.x - 7.0,
             y + 4.0
         );
@@ -210,7 +217,7 @@ impl Column<'_> {
             out,
             "<line class=\"axis\" x1=\"{:.1}\" x2=\"{:.1}\" y1=\"{bottom:.1}\" y2=\"{bottom:.1}\"/>",
             self.x,
-            self.x + COLUMN
+            self.x + self.width
         );
         for load in loads {
             let at = x.at(*load);
@@ -260,7 +267,7 @@ impl Column<'_> {
 }
 
 /// Through all that is there; what is missing is left open.
-fn line(out: &mut String, class: &str, places: impl Iterator<Item = Option<(f64, f64)>>) {
+pub(super) fn line(out: &mut String, class: &str, places: impl Iterator<Item = Option<(f64, f64)>>) {
     let mut path = String::new();
     let mut pen = 'M';
     for place in places {

@@ -1,14 +1,13 @@
 //! One server with one handler at one multiple of its capacity; and from all such points the rows of the JSON.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::super::process::Server;
 use super::cases::{Handler, Peer, refusals};
-use super::load::{Length, Pace, Run, load};
+use super::load::{Generator, Length, Pace, Run};
 use super::servers::settle;
 use super::sums::{self, Prices};
 
@@ -18,12 +17,14 @@ const CAPACITY: Length = Length { warmup_ms: 150, seconds: 1.0 };
 const WARM_UP: Length = Length { warmup_ms: 0, seconds: 1.5 };
 /// What comes before a point's measurement.
 const LEAD_MS: u32 = 500;
+/// A server that waited longer than this for its core shared it with other work.
+const MOST_WAITING: f64 = 0.10;
 /// Refusals at capacity, as a share of the answers, beyond which the capacity is none.
 const REFUSED_AT_CAPACITY: f64 = 0.02;
 
 /// A server with one of its handlers, running.
 pub(super) struct Visit {
-    generator: PathBuf,
+    generator: Generator,
     pub(super) server: Server,
     pub(super) peer: Peer,
     pub(super) handler: Handler,
@@ -106,13 +107,13 @@ pub(super) struct Row {
 }
 
 impl Visit {
-    pub(super) fn new(generator: PathBuf, server: Server, peer: Peer, handler: Handler) -> Self {
+    pub(super) fn new(generator: Generator, server: Server, peer: Peer, handler: Handler) -> Self {
         Self { generator, server, peer, handler, capacity: None }
     }
 
     pub(super) fn load(&mut self, pace: &Pace, length: Length) -> Result<Run> {
         self.capacity = None;
-        load(&self.generator, &self.server, self.handler.path(), pace, length)
+        self.generator.load(&self.server, self.handler.path(), pace, length)
     }
 
     fn closed(&self) -> Pace {
@@ -152,6 +153,18 @@ impl Visit {
         Ok(point)
     }
 
+    fn doubts(&self, run: &Run) -> Vec<String> {
+        let mut doubts = run.seen.doubts();
+        // Go runs many threads, which wait for one another.
+        if run.waited_share > MOST_WAITING && self.peer != Peer::Echo4 {
+            doubts.push(format!(
+                "the server waited for its core {:.0} % of the time",
+                run.waited_share * 100.0
+            ));
+        }
+        doubts
+    }
+
     fn measure(&mut self, times: f64, seconds: u32, poisson: bool) -> Result<Point> {
         let context = || format!("at {times} times the capacity");
         let before = self.capacity().with_context(context)?;
@@ -182,7 +195,7 @@ impl Visit {
             rss_max_kib: run.rss_max_kib(),
             status: seen.status.clone(),
             errors: seen.errors.clone(),
-            doubts: seen.doubts(),
+            doubts: self.doubts(&run),
         })
     }
 }

@@ -27,6 +27,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub(super) struct Servers {
     programs: BTreeMap<Peer, Program>,
+    /// What stands before each of them.
+    prefix: Vec<String>,
     /// Spins that take 1 ms, of Rust's programs.
     pub(super) spins: u64,
 }
@@ -42,14 +44,24 @@ struct Program {
 impl Servers {
     /// Builds all `peers`, and finds out how many spins take 1 ms on the server's core. What comes from Debian's
     /// packages and cannot be had is left out with a message, unless it was `asked` for by name.
-    pub(super) fn build(root: &Path, target: &Path, peers: &[Peer], asked: bool) -> Result<Self> {
+    pub(super) fn build(
+        root: &Path,
+        target: &Path,
+        peers: &[Peer],
+        asked: bool,
+        nice: Option<i32>,
+    ) -> Result<Self> {
         let calibrate = build::peer(root, target, "overload-calibrate", "")?;
-        let spins = printed(&[calibrate.display().to_string()])?;
+        let prefix = super::with_niceness(nice);
+        let spins = printed(&prefix, &[calibrate.display().to_string()])?;
         println!("1 ms is {spins} spins");
         let mut programs = BTreeMap::new();
         for &peer in peers {
-            let found =
-                if peer == Peer::Echo4 { echo(root, target) } else { ours(root, target, peer, spins) };
+            let found = if peer == Peer::Echo4 {
+                echo(root, target, &prefix)
+            } else {
+                ours(root, target, peer, spins)
+            };
             match found {
                 Ok(program) => drop(programs.insert(peer, program)),
                 Err(problem) if asked || peer != Peer::Echo4 => {
@@ -58,7 +70,7 @@ impl Servers {
                 Err(problem) => println!("without {}: {problem:#}", peer.name()),
             }
         }
-        Ok(Self { programs, spins })
+        Ok(Self { programs, prefix, spins })
     }
 
     pub(super) fn has(&self, peer: Peer) -> bool {
@@ -73,12 +85,13 @@ impl Servers {
     pub(super) fn start(&self, peer: Peer) -> Result<Server> {
         let program = self.programs.get(&peer).context("it was not built")?;
         let port = process::free_port()?;
-        let command = [
+        let own = [
             program.path.display().to_string(),
             format!("127.0.0.1:{port}"),
             program.spins.to_string(),
             peer.variant().to_owned(),
         ];
+        let command: Vec<String> = self.prefix.iter().cloned().chain(own).collect();
         let server = Server::start(peer.name(), port, &command, Stdio::null())?;
         for (path, status) in [("/cpu", 200), ("/slots", 200), ("/mixed/1", 200), ("/mixed/10", 201)] {
             let (got, _) = ask(port, path)?;
@@ -102,15 +115,15 @@ fn ours(root: &Path, target: &Path, peer: Peer, spins: u64) -> Result<Program> {
     Ok(Program { label: label.replace("VERSION", version), path, spins })
 }
 
-fn echo(root: &Path, target: &Path) -> Result<Program> {
+fn echo(root: &Path, target: &Path, prefix: &[String]) -> Result<Program> {
     let (label, path) = echo::build(root, target, "overload")?;
-    let spins = printed(&[path.display().to_string(), "calibrate".to_owned()])?;
+    let spins = printed(prefix, &[path.display().to_string(), "calibrate".to_owned()])?;
     Ok(Program { label, path, spins })
 }
 
 /// The number that a program prints on the server's core.
-fn printed(command: &[String]) -> Result<u64> {
-    let output = Command::new("taskset").args(["-c", SERVER_CORE]).args(command).output();
+fn printed(prefix: &[String], command: &[String]) -> Result<u64> {
+    let output = Command::new("taskset").args(["-c", SERVER_CORE]).args(prefix).args(command).output();
     let output = output.context("taskset cannot be started; it is in Debian's util-linux")?;
     let text = String::from_utf8_lossy(&output.stdout);
     text.trim().parse().with_context(|| format!("{} prints no number", command.join(" ")))
