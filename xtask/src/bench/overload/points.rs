@@ -153,7 +153,8 @@ impl Visit {
         Ok(point)
     }
 
-    fn doubts(&self, run: &Run) -> Vec<String> {
+    /// Why the numbers of a run may say more about the machine than about the server.
+    pub(super) fn doubts(&self, run: &Run) -> Vec<String> {
         let mut doubts = run.seen.doubts();
         // Go runs many threads, which wait for one another.
         if run.waited_share > MOST_WAITING && self.peer != Peer::Echo4 {
