@@ -64,7 +64,7 @@ pub(in super::super) fn draw(results: &Results) -> String {
     if results.rows.iter().any(|row| !row.valid) {
         let _ = writeln!(
             out,
-            "<text class=\"m\" x=\"{:.1}\" y=\"26\" text-anchor=\"end\">hollow: not sure</text>",
+            "<text class=\"m\" x=\"{:.1}\" y=\"44\" text-anchor=\"end\">hollow: not sure</text>",
             width - RIGHT
         );
     }
