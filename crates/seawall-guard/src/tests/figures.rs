@@ -2,8 +2,9 @@
 
 use std::ops::{Range, RangeInclusive};
 
-use crate::Guard;
-use crate::service::{Plan, Second};
+use super::Guard;
+use super::plan::Plan;
+use super::world::Second;
 
 /// The worst over all seeds, of the time under load.
 #[derive(Debug, Clone, Copy)]
@@ -34,23 +35,28 @@ pub(crate) fn offered(second: &Second) -> f64 {
     f64::from(second.offered.iter().sum::<u32>())
 }
 
-fn quantile(seconds: &[Second], quantile: f64) -> f64 {
+pub(crate) fn quantile(seconds: &[Second], quantile: f64) -> f64 {
     let mut all: Vec<f32> = seconds.iter().flat_map(|second| second.latencies.iter().copied()).collect();
     all.sort_by(f32::total_cmp);
     all.get((all.len() as f64 * quantile) as usize).map_or(f64::INFINITY, |&latency| f64::from(latency) * 1e3)
 }
 
-/// Good answers as a share of what the slots could do with the service times drawn.
-fn goodput(plan: &Plan, seconds: &[Second]) -> f64 {
-    let mean = sum(seconds, |second| second.slot_seconds) / sum(seconds, |second| second.begun.into());
-    let possible = f64::from(plan.slots) / mean * seconds.len() as f64;
-    sum(seconds, good) / possible
+/// Good answers as a share of what the service could do: slots with the service times drawn, or the workers' time.
+pub(crate) fn goodput(plan: &Plan, seconds: &[Second]) -> f64 {
+    let rate = match plan.slots {
+        0 => plan.capacity(),
+        slots => {
+            let begun = sum(seconds, |second| second.begun.into());
+            f64::from(slots) * begun / sum(seconds, |second| second.slot_seconds)
+        }
+    };
+    sum(seconds, good) / (rate * seconds.len() as f64)
 }
 
 impl Figures {
-    fn of(plan: &Plan, seconds: &[Second], load: &Range<usize>) -> Self {
+    pub(crate) fn of(plan: &Plan, seconds: &[Second], load: &Range<usize>) -> Self {
         let steady = &seconds[load.start + 2..load.end];
-        let fifth = steady.len() / 5;
+        let fifth = (steady.len() / 5).max(1);
         let after = &seconds[load.end..];
         Self {
             goodput: goodput(plan, steady),
@@ -82,7 +88,7 @@ impl Figures {
             recovery: a.recovery.max(b.recovery),
         });
         let worst = worst.unwrap();
-        println!("{name:<28} {worst:.3?}");
+        println!("{name:<34} {worst:.4?}");
         worst
     }
 }

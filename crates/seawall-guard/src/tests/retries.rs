@@ -1,10 +1,11 @@
 //! Metastability: three seconds of overload, clients that try again, and whether it ever ends.
 
-use seawall_guard::{AdmissionConfig, Algorithm, LimitConfig, RetryBudget, RetryBudgetConfig};
+use std::ops::RangeInclusive;
 
-use crate::figures::{good, offered, sum};
-use crate::service::Plan;
-use crate::{FEW_SEEDS, Guard, SEEDS};
+use super::figures::{good, offered, sum};
+use super::plan::Plan;
+use super::{FEW_SEEDS, Guard, SEEDS};
+use crate::{Algorithm, RetryBudget, RetryBudgetConfig};
 
 /// Base load 0.8, 2.5 times the capacity from second 5 to 8, three retries.
 fn storm(budget: bool) -> Plan {
@@ -15,7 +16,7 @@ fn storm(budget: bool) -> Plan {
 }
 
 /// Success from two seconds after the trigger on, and the most attempts per call in any second.
-fn play(name: &str, guard: &Guard, budget: bool, seeds: std::ops::RangeInclusive<u64>) -> (f64, f64) {
+fn play(name: &str, guard: &Guard, budget: bool, seeds: RangeInclusive<u64>) -> (f64, f64) {
     let worst = seeds.map(|seed| {
         let seconds = guard.play(&storm(budget), seed);
         let after = &seconds[10..24];
@@ -24,7 +25,7 @@ fn play(name: &str, guard: &Guard, budget: bool, seeds: std::ops::RangeInclusive
         (success, attempts.fold(0.0, f64::max))
     });
     let worst = worst.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))).unwrap();
-    println!("{name:<28} success {:.3}, attempts per call {:.2}", worst.0, worst.1);
+    println!("{name:<34} success {:.3}, attempts per call {:.2}", worst.0, worst.1);
     worst
 }
 
@@ -36,15 +37,13 @@ fn with_admission_and_budget_a_storm_is_over_in_two_seconds() {
 
 #[test]
 fn so_it_is_with_a_limit_that_is_far_too_high() {
-    let limit = LimitConfig { algorithm: Algorithm::Fixed, initial: 256, ..LimitConfig::default() };
-    let guard = Guard::Admission(AdmissionConfig { limit, ..AdmissionConfig::default() });
-    let (success, attempts) = play("storm, limit 256", &guard, true, SEEDS);
+    let (success, attempts) = play("storm, limit 256", &Guard::limited(Algorithm::Fixed, 256), true, SEEDS);
     assert!(success >= 0.97 && attempts <= 1.15, "{success} {attempts}");
 }
 
 #[test]
 fn without_admission_it_never_ends() {
-    let (success, attempts) = play("storm, no guard", &Guard::None, false, FEW_SEEDS);
+    let (success, attempts) = play("storm, no guard", &Guard::NONE, false, FEW_SEEDS);
     assert!(success < 0.10 && attempts > 3.0, "{success} {attempts}");
 }
 
