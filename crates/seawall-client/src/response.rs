@@ -1,7 +1,8 @@
 //! An answer: its head, and its body as a whole or as a stream.
 //!
-//! The body holds the connection. Read to its end, the connection goes back to the pool; dropped before that, one of
-//! HTTP/1 is closed, and the stream of HTTP/2 given up. The call's deadline covers the body too.
+//! The body holds the connection. Read to its end, the connection goes back to the pool. Dropped before that, the stream
+//! of HTTP/2 is given up; a connection of HTTP/1 is closed, unless so little is left that it is read in the background
+//! (64 KiB, within a second). The call's deadline covers the body too.
 
 use std::fmt;
 use std::future::Future as _;
@@ -41,7 +42,8 @@ pub struct Response {
 
 /// The body of an answer, as it comes. An [`http_body::Body`].
 pub struct ResponseBody {
-    incoming: Incoming,
+    /// There until the body is dropped.
+    incoming: Option<Incoming>,
     held: Option<Held>,
     facts: CallFacts,
     deadline: Deadline,
@@ -80,7 +82,7 @@ impl Response {
     ) -> Self {
         let (head, incoming) = response.into_parts();
         let mut body = ResponseBody {
-            incoming,
+            incoming: Some(incoming),
             held: Some(held),
             facts,
             deadline,
@@ -89,7 +91,7 @@ impl Response {
             failed: false,
             yields: 0,
         };
-        if body.incoming.is_end_stream() {
+        if body.has_ended() {
             body.let_go();
         }
         Self { status: head.status, version: head.version, headers: head.headers, body }
@@ -179,9 +181,8 @@ impl Response {
 
     /// Reads a small rest, so that the connection can be used again; gives up soon.
     pub(crate) async fn drain(mut self) {
-        const MOST: u64 = 64 * 1024;
         const WITHIN: Duration = Duration::from_millis(50);
-        if self.body.size_hint().upper().is_none_or(|length| length > MOST) {
+        if !is_little(&self.body.size_hint()) {
             return;
         }
         let reading = async { while let Ok(Some(_)) = self.body.chunk().await {} };
@@ -233,6 +234,10 @@ impl ResponseBody {
             whole.get_or_insert_with(|| BytesMut::from(&first[..])).extend_from_slice(&piece);
         }
         Err(too_large(&self.facts))
+    }
+
+    fn has_ended(&self) -> bool {
+        self.incoming.as_ref().is_none_or(Incoming::is_end_stream)
     }
 
     /// The answer is read: the connection goes back, now or as soon as it is ready.
@@ -300,7 +305,8 @@ impl Body for ResponseBody {
         if this.failed || this.held.is_none() {
             return Poll::Ready(None);
         }
-        match Pin::new(&mut this.incoming).poll_frame(cx) {
+        let Some(incoming) = &mut this.incoming else { return Poll::Ready(None) };
+        match Pin::new(incoming).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(frame))),
             Poll::Ready(Some(Err(error))) => {
                 let fault = Fault::new(ErrorKind::Broken, Phase::Body).because(error);
@@ -320,16 +326,51 @@ impl Body for ResponseBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        if self.is_end_stream() { SizeHint::with_exact(0) } else { self.incoming.size_hint() }
+        match &self.incoming {
+            Some(incoming) if !self.is_end_stream() => incoming.size_hint(),
+            _ => SizeHint::with_exact(0),
+        }
     }
 }
 
 impl Drop for ResponseBody {
     fn drop(&mut self) {
-        if !self.failed && self.incoming.is_end_stream() {
-            self.let_go();
+        if self.failed {
+            return;
+        }
+        if self.has_ended() {
+            return self.let_go();
+        }
+        let (Some(incoming), Some(held)) = (self.incoming.take(), self.held.take()) else { return };
+        // A stream of HTTP/2 is given up without harm to the others.
+        if held.lease.is_exclusive() && is_little(&incoming.size_hint()) {
+            read_later(incoming, held);
         }
     }
+}
+
+/// Whether reading the rest costs less than another connection.
+fn is_little(left: &SizeHint) -> bool {
+    const LITTLE: u64 = 64 * 1024;
+    left.upper().is_some_and(|length| length <= LITTLE)
+}
+
+/// Reads a little that nobody wants, so that the connection can be used again. Its permit is held until then.
+fn read_later(mut incoming: Incoming, mut held: Held) {
+    let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+    runtime.spawn(async move {
+        let reading = async {
+            while let Some(frame) = incoming.frame().await {
+                if frame.is_err() {
+                    return false;
+                }
+            }
+            std::future::poll_fn(|cx| held.lease.poll_ready(cx)).await.is_ok()
+        };
+        if let Ok(true) = tokio::time::timeout(READY_WITHIN, reading).await {
+            held.lease.finish();
+        }
+    });
 }
 
 impl CallFacts {

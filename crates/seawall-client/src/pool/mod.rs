@@ -442,6 +442,11 @@ impl Lease {
         &mut self.conn.as_mut().expect("there until the lease is given back").sender
     }
 
+    /// Whether nobody else uses its connection.
+    pub(crate) fn is_exclusive(&self) -> bool {
+        self.conn.as_ref().is_some_and(|conn| matches!(conn.sender, Sender::H1(_)))
+    }
+
     /// Whether its connection takes another request at this moment, after one is over.
     pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), hyper::Error>> {
         match self.sender() {

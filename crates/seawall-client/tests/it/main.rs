@@ -4,6 +4,7 @@ mod balancing;
 mod basics;
 mod breakers;
 mod deadlines;
+mod events;
 mod hedging;
 mod names;
 mod nginx;

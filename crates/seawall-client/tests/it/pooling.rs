@@ -176,6 +176,17 @@ async fn an_answer_that_nobody_reads_closes_its_connection() {
 }
 
 #[tokio::test]
+async fn of_a_little_the_rest_is_read_and_its_connection_kept() {
+    let server = Server::start(|_| async { text(200, vec![b'x'; 60_000]) }).await;
+    let client = client(calm());
+    for _ in 0..5 {
+        assert_eq!(client.get(server.url("/")).send().await.unwrap().status(), 200);
+        until("it is back", || client.hosts()[0].idle == 1).await;
+    }
+    assert_eq!(server.connections(), 1);
+}
+
+#[tokio::test]
 async fn an_idle_connection_is_closed_in_time() {
     let server = Server::start(|_| async { ok() }).await;
     let idle_timeout = Duration::from_millis(50);
