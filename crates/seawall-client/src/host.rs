@@ -12,7 +12,8 @@ use parking_lot::Mutex;
 use seawall_core::metrics::Registry;
 use seawall_core::{Class, ConfigError, Outcome};
 use seawall_guard::{
-    Attempt, Breaker, BreakerEvent, Gate, Hedge, RateLimit, Rejected, RetryBudget, RetryPolicy, Throttle,
+    Attempt, Breaker, BreakerEvent, Gate, Hedge, Permit, RateLimit, Rejected, RetryBudget, RetryPolicy,
+    Throttle,
 };
 
 use crate::address::{Address, HostKey, Target};
@@ -290,6 +291,24 @@ impl Host {
             .or_else(|| balancer.pick(sound, now, random))
             .or_else(|| balancer.pick(|id| !out.contains(&id), now, random))?;
         places.all.iter().find(|place| place.id == id).cloned()
+    }
+
+    /// Asks throttle, bulkhead and rate, in this order: what is held back takes no room, and what has no room costs
+    /// nothing of the rate.
+    ///
+    /// # Errors
+    /// What refused.
+    pub(crate) fn leave(&self, trial: &mut Trial) -> Result<Permit, Rejected> {
+        let now = clock::now();
+        if let Some(throttle) = &self.throttle {
+            throttle.try_call(now, random::next())?;
+            trial.throttled = true;
+        }
+        let permit = self.gate.try_acquire()?;
+        if let Some(rate) = &self.rate {
+            rate.try_take(1, now)?;
+        }
+        Ok(permit)
     }
 
     /// Whether there is an address that is not in `failed`.

@@ -35,6 +35,7 @@ mod address;
 mod balance;
 mod body;
 mod call;
+mod chain;
 mod client;
 mod clock;
 mod config;
@@ -52,6 +53,8 @@ mod response;
 pub use address::Address;
 pub use balance::{BalanceConfig, EjectionConfig};
 pub use body::BoxError;
+#[doc(hidden)]
+pub use chain::Chain;
 pub use client::{Client, HostFacts};
 pub use config::{ClientConfig, HostConfig, PoolConfig, Protocol};
 #[cfg(feature = "tls")]

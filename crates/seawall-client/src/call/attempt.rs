@@ -19,7 +19,6 @@ use crate::host::{Place, Trial};
 use crate::measure::{Again, Alert, End};
 use crate::policy;
 use crate::pool::{Lease, PoolError};
-use crate::random;
 use crate::response::{CallFacts, Held, Response};
 
 /// What remains of a call's time, in milliseconds, for whoever is called.
@@ -106,7 +105,7 @@ async fn connected(call: &Call, slot: &mut Option<Trial>) -> Result<(Permit, Lea
         let place = std::sync::Arc::clone(&trial.place);
         let room = match permit.take() {
             Some(room) => room,
-            None => leave(call, &mut trial).map_err(Failed::rejected)?,
+            None => call.host.leave(&mut trial).map_err(Failed::rejected)?,
         };
         *slot = Some(trial);
         call.tried.lock().push(place.id);
@@ -126,21 +125,6 @@ async fn connected(call: &Call, slot: &mut Option<Trial>) -> Result<(Permit, Lea
         }
         unreachable = Some(failure);
     }
-}
-
-/// Throttle, bulkhead and rate of the host, in this order: what is held back takes no room, and what has no room costs
-/// nothing of the rate.
-fn leave(call: &Call, trial: &mut Trial) -> Result<Permit, Rejected> {
-    let now = clock::now();
-    if let Some(throttle) = &call.host.throttle {
-        throttle.try_call(now, random::next())?;
-        trial.throttled = true;
-    }
-    let permit = call.host.gate.try_acquire()?;
-    if let Some(rate) = &call.host.rate {
-        rate.try_take(1, now)?;
-    }
-    Ok(permit)
 }
 
 /// Reports a connection that did not come about. `more` says whether another address will be tried.

@@ -1,5 +1,8 @@
 //! The client against real servers, on loopback.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::disallowed_methods, reason = "these tests are about real time")]
+
 mod balancing;
 mod basics;
 mod breakers;
