@@ -1,6 +1,7 @@
 //! How a client behaves. Plain values with defaults, checked when the client is made.
 
 use std::collections::BTreeMap;
+#[cfg(feature = "tls")]
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;

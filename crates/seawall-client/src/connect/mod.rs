@@ -61,6 +61,7 @@ pub(crate) enum ConnectError {
     Local(io::Error),
     TimedOut,
     /// The certificate is not right, or the other side does not speak TLS.
+    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "as with the feature"))]
     Tls(io::Error),
     /// It does not speak HTTP.
     Handshake(hyper::Error),
