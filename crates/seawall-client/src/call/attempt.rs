@@ -4,8 +4,9 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use http::header::{HOST, HeaderName, HeaderValue, RETRY_AFTER};
-use http::{Request, Version};
+use http::header::{CONTENT_LENGTH, HOST, HeaderName, HeaderValue, RETRY_AFTER};
+use http::{Method, Request, Version};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use seawall_core::{Class, Deadline, Outcome};
 use seawall_guard::{Permit, Rejected, Repeatable, attempt_timeout, deadline_to_wire, parse_retry_after};
@@ -261,6 +262,11 @@ fn build(call: &Call, until: Deadline, body: SendBody, http2: bool) -> Result<Re
         *request.uri_mut() = call.target.origin_form();
         let host = || call.target.authority.clone();
         request.headers_mut().entry(HOST).or_insert_with(host);
+    }
+    // RFC 9110, section 8.6: some servers refuse a POST that does not say how long nothing is.
+    let wants_length = matches!(call.method, Method::POST | Method::PUT | Method::PATCH);
+    if wants_length && request.body().size_hint().exact() == Some(0) {
+        request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
     if call.send_deadline {
         let left = deadline_to_wire(until, clock::now())

@@ -116,6 +116,55 @@ async fn a_body_may_be_a_stream_in_both_directions() {
 }
 
 #[tokio::test]
+async fn a_post_without_a_body_says_so() {
+    let server = Server::start(|seen| async move {
+        let length = seen.header("content-length").unwrap_or("none").to_owned();
+        text(200, length)
+    })
+    .await;
+    let client = client(calm());
+    assert_eq!(client.post(server.url("/")).text().await.unwrap(), "0");
+    assert_eq!(client.post(server.url("/")).body("four").text().await.unwrap(), "4");
+    assert_eq!(client.get(server.url("/")).text().await.unwrap(), "none");
+}
+
+#[tokio::test]
+async fn a_head_above_its_cap_is_no_answer() {
+    let (address, _raw) = raw(|mut stream, _| async move {
+        let mut head = [0; 1024];
+        let _ = stream.read(&mut head).await;
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nx: ").await;
+        while stream.write_all(&[b'x'; 1024]).await.is_ok() {}
+    })
+    .await;
+    let client = client(ClientConfig { max_head: 16 << 10, ..calm() });
+    let error = client.get(format!("http://{address}/")).no_retry().send().await.unwrap_err();
+    assert_eq!((error.kind(), error.phase()), (ErrorKind::Broken, Phase::Send));
+}
+
+#[test]
+fn a_client_outlives_the_runtimes_that_it_is_used_on() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let servers = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let server = servers.block_on(Server::start(|_| async { ok() }));
+    let client = client(calm());
+    for _ in 0..3 {
+        // Its connections end with the runtime, and the next one finds that out.
+        assert_eq!(runtime().block_on(client.get(server.url("/")).bytes()).unwrap(), "ok");
+    }
+    assert_eq!(server.connections(), 3);
+    let (one, two) = (runtime(), runtime());
+    one.block_on(client.get(server.url("/")).bytes()).unwrap();
+    // That of another runtime that still lives is used, if somebody drives it meanwhile.
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let driving = std::thread::spawn(move || one.block_on(stopped));
+    assert_eq!(two.block_on(client.get(server.url("/")).bytes()).unwrap(), "ok");
+    assert_eq!(server.connections(), 4);
+    stop.send(()).unwrap();
+    driving.join().unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn a_mistake_in_the_request_comes_out_when_it_is_sent() {
     let client = client(calm());
     let kind = |error: seawall_client::Error| error.kind();

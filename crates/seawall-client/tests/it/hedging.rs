@@ -11,7 +11,7 @@ use crate::support::{Server, at, counted, ok, text, until};
 
 fn hedging(addresses: &[std::net::SocketAddr], percent: u32) -> ClientConfig {
     let budget = RetryBudgetConfig { percent, reserve: 1 };
-    let hedge = HedgeConfig { min_delay: Duration::from_millis(20), budget };
+    let hedge = HedgeConfig { min_delay: Duration::from_millis(150), budget };
     ClientConfig { hedge: Some(hedge), ..at(addresses) }
 }
 
@@ -41,16 +41,18 @@ async fn the_second_answer_counts_when_the_first_does_not_come() {
     for _ in 0..64 {
         client.get("http://svc/").bytes().await.unwrap();
     }
+    let before = counts.of("seawall_client_hedges_total", &[]);
     stuck.store(true, SeqCst);
     let answer = client.get("http://svc/").timeout(Duration::from_secs(60)).send().await.unwrap();
     assert_eq!((answer.status().as_u16(), answer.attempts()), (200, 2));
-    assert_eq!(counts.of("seawall_client_hedges_total", &[("winner", "second")]), 1);
+    assert_eq!(counts.of("seawall_client_hedges_total", &[]), before + 1);
+    assert!(counts.of("seawall_client_hedges_total", &[("winner", "second")]) >= 1);
     assert!(servers.iter().all(|server| server.requests() > 0), "to another address");
     // The one that lost is given up: its connection is closed, its room free.
     until("nothing is in flight", || client.hosts()[0].in_flight <= 1).await;
     answer.bytes().await.unwrap();
     assert_eq!(client.hosts()[0].in_flight, 0);
-    assert_eq!(counts.of("seawall_client_attempts_total", &[("outcome", "cancelled")]), 1);
+    assert!(counts.of("seawall_client_attempts_total", &[("outcome", "cancelled")]) >= 1);
 }
 
 #[tokio::test]
@@ -61,14 +63,15 @@ async fn a_call_that_may_not_be_made_twice_is_not() {
     for _ in 0..64 {
         client.get("http://svc/").bytes().await.unwrap();
     }
+    let before = counts.of("seawall_client_hedges_total", &[]);
     for no in [0, 1] {
         stuck.store(true, SeqCst);
         let request = if no == 0 { client.post("http://svc/") } else { client.get("http://svc/").no_hedge() };
-        let error: Error = request.no_retry().timeout(Duration::from_millis(200)).send().await.unwrap_err();
+        let error: Error = request.no_retry().timeout(Duration::from_millis(500)).send().await.unwrap_err();
         assert!(error.is_timeout());
         assert_eq!(error.attempts(), 1);
     }
-    assert_eq!(counts.of("seawall_client_hedges_total", &[]), 0);
+    assert_eq!(counts.of("seawall_client_hedges_total", &[]), before);
 }
 
 #[tokio::test]
@@ -81,7 +84,7 @@ async fn second_calls_have_a_budget() {
         seen.1.fetch_add(1, SeqCst);
         async move {
             if slow {
-                tokio::time::sleep(Duration::from_millis(60)).await;
+                tokio::time::sleep(Duration::from_millis(600)).await;
             }
             text(200, "")
         }
@@ -93,10 +96,11 @@ async fn second_calls_have_a_budget() {
     }
     slow.store(true, SeqCst);
     requests.store(0, SeqCst);
-    // Fewer than it takes for the quantile to learn that all are slow.
-    for _ in 0..20 {
-        client.get("http://svc/").bytes().await.unwrap();
+    // All at once, and fewer than it takes for the quantile to learn that all are slow.
+    let calls: Vec<_> = (0..20).map(|_| tokio::spawn(client.get("http://svc/").bytes())).collect();
+    for call in calls {
+        call.await.unwrap().unwrap();
     }
     let sent = requests.load(SeqCst);
-    assert!((21..=23).contains(&sent), "one of the reserve, and one for twenty calls: {sent}");
+    assert!((21..=22).contains(&sent), "one of the reserve, and at most one for twenty calls: {sent}");
 }
