@@ -114,12 +114,12 @@ proptest! {
 
     /// The rules of the header, with a list of everything that happened.
     #[test]
-    fn ejects_as_a_log_would(events in events(7), in_a_row in 1u32..4, percent in 0u32..=100) {
+    fn ejects_as_a_log_would(events in events(7), in_a_row in 1u32..4, percent in prop_oneof![0u32..=100, Just(100)]) {
         let config = EjectionConfig {
             consecutive_failures: in_a_row,
             max_percent: percent,
-            base_time: MS * 700,
-            max_time: MS * 2_000,
+            base_time: MS * 8_000,
+            max_time: MS * 20_000,
             deviations_thousandths: 0,
             ..EjectionConfig::default()
         };
@@ -298,4 +298,23 @@ fn it_stays_away_longer_each_time_until_it_is_forgiven() {
         now += MS * 10_000;
     }
     assert_eq!(fail(&mut balancer, now), 30);
+}
+
+#[test]
+fn one_always_stays_and_one_always_may_go() {
+    let now = zero();
+    let ejected = |members: u64, percent: u32| {
+        let config =
+            EjectionConfig { consecutive_failures: 1, max_percent: percent, ..EjectionConfig::default() };
+        let mut balancer = balancer(members, Some(config), now);
+        for member in 1..=members {
+            balancer.start(member, now);
+            balancer.finish(member, Ended::Bad, MS, now);
+        }
+        balancer.ejected(now)
+    };
+    assert_eq!(
+        [ejected(1, 100), ejected(3, 100), ejected(3, 0), ejected(20, 10), ejected(20, 50)],
+        [0, 2, 1, 2, 10]
+    );
 }
