@@ -19,6 +19,7 @@ chapters! {
     files "files.md"
     websocket_and_sse "websocket-and-sse.md"
     tasks "tasks.md"
+    calling_other_services "calling-other-services.md"
     openapi "openapi.md"
     tls "tls.md"
     behind_a_proxy "behind-a-proxy.md"

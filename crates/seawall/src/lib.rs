@@ -8,11 +8,14 @@
 //! - [`middleware`]: before and after the handler; [`around`], [`before`], [`after`] for your own.
 //! - [`Server`] and [`ServerConfig`]: limits, timeouts, drain. [`Listen`] and [`Tls`]: where, and how sealed.
 //! - [`testing`]: requests without a network. [`routing`]: the router alone, for tools.
+//! - [`Client`]: calls to other services, with retries, breakers and deadlines.
 //! - [`data`]: embedded SQL, cache, queue. [`guard`]: permits, rate limits, back-off. [`observe`]: metrics, signals,
 //!   health, on a listener of their own. [`tasks`]: what goroutines and channels are to a Go service. [`core`]: the words that all share.
 //!
 //! This crate has no logic of its own.
 
+#[cfg(feature = "client")]
+pub use seawall_client::{self as client, Client, ClientConfig};
 pub use seawall_core as core;
 pub use seawall_data as data;
 pub use seawall_guard as guard;
