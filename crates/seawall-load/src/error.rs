@@ -169,6 +169,12 @@ pub enum LoadError {
         /// What the system said.
         source: io::Error,
     },
+    /// The server of the self-test could not be started.
+    #[error("the self-test could not start: {source}")]
+    SelfTest {
+        /// What the system said.
+        source: io::Error,
+    },
     /// A generator thread panicked: a defect of this crate or of a [`User`](crate::users::User).
     #[error("a generator thread panicked; the run is void")]
     Panicked,

@@ -14,8 +14,9 @@ use super::values::{self, Header};
 
 /// A list in one value: clap takes a plain `Vec` for an argument that is repeated.
 type Stages = Vec<Stage>;
-/// The same for addresses.
+/// The same for addresses and for CPUs.
 type Addresses = Vec<IpAddr>;
+type Cpus = Vec<usize>;
 
 /// When requests are sent.
 #[derive(Debug, Args)]
@@ -130,6 +131,9 @@ pub(super) struct ConnectArgs {
     /// Generator threads; connections and rate are divided among them
     #[arg(short = 't', long, value_name = "N", default_value_t = 1)]
     pub(super) threads: usize,
+    /// CPUs for the generator threads, such as 2,3: thread k stays on the k-th of them [default: wherever there is room]
+    #[arg(long, value_name = "N,..", value_parser = values::cpus)]
+    cpus: Option<Cpus>,
     /// How long an answer may take, counted from the send; it is an error then, and in the latencies
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = values::duration)]
     pub(super) timeout: Duration,
@@ -195,7 +199,12 @@ impl ConnectArgs {
         config.timeout = self.timeout;
         config.connect_timeout = self.connect_timeout;
         config.seed = self.seed;
+        config.cpus = self.cpus();
         config.connect = self.connect();
+    }
+
+    pub(super) fn cpus(&self) -> Option<Vec<usize>> {
+        self.cpus.clone()
     }
 
     pub(super) fn connect(&self) -> ConnectConfig {
