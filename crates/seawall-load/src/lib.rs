@@ -64,6 +64,6 @@ pub use sink::{MAX_SINK_CONNECTIONS, Sink, SinkConfig};
 pub use slo::{Slo, SloResult};
 pub use tls::TlsConfig;
 pub use validity::{
-    ACCEPTED_LAG_OF_USERS_US, ACCEPTED_LAG_US, MAX_CPU_SHARE, MAX_RUN_DELAY_SHARE, MIN_SENT_SHARE, SelfCheck,
-    Validity, Verdict, judge,
+    ACCEPTED_LAG_OF_USERS_US, ACCEPTED_LAG_US, MAX_CPU_SHARE, MAX_RUN_DELAY_IN_OVERLOAD, MAX_RUN_DELAY_SHARE,
+    MIN_SENT_SHARE, SelfCheck, Validity, Verdict, judge,
 };

@@ -1,13 +1,14 @@
 //! `cargo xtask bench`: Seawall beside its peers, in one run, in turns.
 //!
 //! `http` has servers and `router` look-ups, beside others; `defaults` has what each of our own protections and
-//! middlewares costs; `profile` has what being profiled costs; `render` puts their tables into docs/PERFORMANCE.md.
+//! middlewares costs; `load` has generators; `profile` has what being profiled costs; `render` puts their tables into docs/PERFORMANCE.md.
 
 mod build;
 mod defaults;
 mod echo;
 mod generator;
 mod http;
+mod load;
 mod machine;
 mod process;
 mod profile;
@@ -22,6 +23,7 @@ use serde::Serialize;
 
 pub(crate) use defaults::{DefaultsArgs, defaults};
 pub(crate) use http::{HttpArgs, http};
+pub(crate) use load::{LoadArgs, load};
 pub(crate) use profile::{ProfileArgs, profile};
 pub(crate) use render::{RenderArgs, render};
 pub(crate) use router::{RouterArgs, router};

@@ -134,6 +134,9 @@ pub(super) struct ConnectArgs {
     /// CPUs for the generator threads, such as 2,3: thread k stays on the k-th of them [default: wherever there is room]
     #[arg(long, value_name = "N,..", value_parser = values::cpus)]
     cpus: Option<Cpus>,
+    /// Never sleep: the last microseconds of exactness, at the cost of a whole CPU per thread
+    #[arg(long)]
+    busy_poll: bool,
     /// How long an answer may take, counted from the send; it is an error then, and in the latencies
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = values::duration)]
     pub(super) timeout: Duration,
@@ -200,6 +203,7 @@ impl ConnectArgs {
         config.connect_timeout = self.connect_timeout;
         config.seed = self.seed;
         config.cpus = self.cpus();
+        config.busy_poll = self.busy_poll;
         config.connect = self.connect();
     }
 
