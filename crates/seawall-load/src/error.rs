@@ -185,6 +185,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_the_kernel_says_of_connecting_has_its_class() {
+        for (code, class) in [
+            (libc::ECONNREFUSED, ErrorClass::ConnectRefused),
+            (libc::ETIMEDOUT, ErrorClass::ConnectTimeout),
+            (libc::ECONNRESET, ErrorClass::ConnectReset),
+            (libc::EADDRNOTAVAIL, ErrorClass::NoPorts),
+            (libc::EMFILE, ErrorClass::NoFds),
+            (libc::ENFILE, ErrorClass::NoFds),
+            (libc::EHOSTUNREACH, ErrorClass::ConnectUnreachable),
+            (libc::EACCES, ErrorClass::ConnectUnreachable),
+        ] {
+            assert_eq!(ErrorClass::of_connect(&io::Error::from_raw_os_error(code)), class);
+        }
+    }
+
+    #[test]
     fn the_list_is_in_the_order_of_the_enum_and_names_are_unique() {
         for (index, class) in ErrorClass::ALL.into_iter().enumerate() {
             assert_eq!(class as usize, index);
