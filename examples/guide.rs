@@ -24,7 +24,9 @@ chapters! {
     behind_a_proxy "behind-a-proxy.md"
     timeouts_and_limits "timeouts-and-limits.md"
     shutdown_and_restarts "shutdown-and-restarts.md"
+    load_testing "load-testing.md"
     profiling "profiling.md"
     coming_from_echo "coming-from-echo.md"
     coming_from_axum "coming-from-axum.md"
+    coming_from_wrk "coming-from-wrk.md"
 }

@@ -116,6 +116,8 @@ pub(crate) struct Engine<'a, W> {
     opened: usize,
     /// Requests on their way.
     busy: usize,
+    /// All first connections were made or have failed once: none is tried again before.
+    started: bool,
     draining: bool,
     /// What was read from a socket, and what TLS made of it.
     buffer: Box<[u8]>,
@@ -155,6 +157,7 @@ impl<'a, W: Work> Engine<'a, W> {
             connecting: 0,
             opened: 0,
             busy: 0,
+            started: false,
             draining: false,
             buffer: vec![0; BUFFER].into_boxed_slice(),
             plain: vec![0; if config.tls.is_some() { BUFFER } else { 0 }].into_boxed_slice(),
@@ -186,6 +189,7 @@ impl<'a, W: Work> Engine<'a, W> {
             (0..count).for_each(|index| self.handle_event(index));
             self.scan(self.clock.now());
         }
+        self.started = true;
         Ok(self.connected)
     }
 
@@ -400,7 +404,7 @@ impl<'a, W: Work> Engine<'a, W> {
                 State::Connecting { deadline, .. } if now >= deadline => {
                     self.connect_failed(slot, ErrorClass::ConnectTimeout, now);
                 }
-                State::Backoff { until } if now >= until && !self.draining => self.open(slot),
+                State::Backoff { until } if now >= until && self.started && !self.draining => self.open(slot),
                 _ => {}
             }
         }
