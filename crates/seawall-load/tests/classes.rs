@@ -1,5 +1,7 @@
 //! Every way in which a request can fail has its own class, and a run keeps nothing per request.
 
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the message")]
+
 mod support;
 
 use std::io::Write;
@@ -28,8 +30,7 @@ fn nobody() -> LoadConfig {
 /// A unix socket whose backlog is full: the kernel says so at once.
 fn full(dir: &std::path::Path) -> LoadConfig {
     let path = dir.join("full");
-    let listener = UnixListener::bind(&path).unwrap();
-    std::mem::forget(listener); // it lives as long as the process, and never accepts
+    let _lives_as_long_as_the_process = Box::leak(Box::new(UnixListener::bind(&path).unwrap()));
     let connect = ConnectConfig { unix: Some(path), ..ConnectConfig::default() };
     LoadConfig { connect, connections: 6_000, duration: Duration::from_millis(200), ..config("http://h/") }
 }

@@ -5,8 +5,8 @@
 //! over the requests that nginx counted meanwhile: neither number comes from a generator. Every round visits each
 //! generator once, in a new order, and ratios are taken within a round.
 //!
-//! Closed loops go as fast as the server answers. The open loop goes at 90 % of the rate that our closed loop reached
-//! before the first round; wrk, which has none, is compared with its closed loop.
+//! Closed loops go as fast as the server answers. The open loop goes at 90 % of the rate that our closed loop reached in
+//! the same round, first of all; wrk, which has none, is compared with its closed loop.
 
 mod peers;
 mod server;
@@ -96,12 +96,9 @@ pub(crate) fn load(root: &Path, args: &LoadArgs) -> Result<()> {
     process::pin_client()?;
     let mut machine = Machine::here();
     let mut keys: Vec<Key> = Vec::new();
-    let mut peaks = BTreeMap::new();
     for &connections in &connections {
-        let visit = programs.visit(&nginx, Peer::Seawall, connections, seconds, None)?;
-        println!("{connections} connections: our closed loop reaches {:.0} requests/s", visit.rps);
-        peaks.insert(connections, (visit.rps * OPEN_SHARE).round());
-        keys.extend(programs.closed().map(|peer| (connections, Loop::Closed, peer)));
+        let others = programs.closed().filter(|peer| *peer != Peer::Seawall);
+        keys.extend(others.map(|peer| (connections, Loop::Closed, peer)));
         keys.extend(programs.open().map(|peer| (connections, Loop::Open, peer)));
     }
     let mut random = Random(0x2545_f491_4f6c_dd1d);
@@ -109,6 +106,12 @@ pub(crate) fn load(root: &Path, args: &LoadArgs) -> Result<()> {
     for number in 1..=rounds {
         random.shuffle(&mut keys);
         let mut round = Round::new();
+        let mut peaks = BTreeMap::new();
+        for &connections in &connections {
+            let visit = programs.visit(&nginx, Peer::Seawall, connections, seconds, None)?;
+            peaks.insert(connections, (visit.rps * OPEN_SHARE).round());
+            round.insert((connections, Loop::Closed, Peer::Seawall), visit);
+        }
         for &(connections, pace, peer) in &keys {
             let rate = (pace == Loop::Open).then(|| peaks[&connections]);
             round

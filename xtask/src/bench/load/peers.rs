@@ -182,7 +182,8 @@ impl Programs {
 fn first_version(said: &str) -> String {
     let number = |word: &&str| {
         let digits = word.trim_start_matches(['v', '/']);
-        digits.starts_with(|letter: char| letter.is_ascii_digit()) && digits.contains('.')
+        let number = digits.trim_end_matches(|letter: char| !letter.is_ascii_alphanumeric());
+        digits.starts_with(|letter: char| letter.is_ascii_digit()) && number.contains('.')
     };
     let word = said.split(|letter: char| letter.is_whitespace() || letter == '/').find(number);
     word.unwrap_or("of unknown version").trim_start_matches('v').to_owned()
@@ -251,7 +252,7 @@ mod tests {
             ("h2load nghttp2/1.52.0\n", "1.52.0"),
             ("oha 1.16.0", "1.16.0"),
             ("bombardier version v1.2.6 linux/amd64", "1.2.6"),
-            ("flag provided but not defined", "of unknown version"),
+            ("flag provided but not defined: -version\nUsage: 200. of 1", "of unknown version"),
         ] {
             assert_eq!(first_version(said), version);
         }
