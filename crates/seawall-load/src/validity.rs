@@ -190,7 +190,7 @@ mod tests {
     fn an_overload_is_the_servers_only_if_the_generator_was_awake() {
         let overload = SelfCheck { sent_rps: 500.0, backlog: 5_000, waited_share: 0.9, ..open() };
         check(
-            &SelfCheck { run_delay_shares: vec![0.3], ..overload },
+            &SelfCheck { run_delay_shares: vec![0.4], ..overload },
             Verdict::Invalid,
             "nobody knows who was slow",
         );

@@ -5,11 +5,12 @@
 mod support;
 
 use std::io::Write;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
 use seawall_load::{ConnectConfig, ErrorClass, Load, LoadConfig, LoadError};
+use socket2::{Domain, SockAddr, Socket, Type};
 use support::{OK, Server, Then, config, run, work_for};
 
 /// What a server says to each request, and what becomes of the connection.
@@ -21,10 +22,12 @@ fn against(answer: &'static str, then: Then) -> LoadConfig {
     config(&server.url())
 }
 
-/// An address at which nobody listens.
+/// An address at which nobody listens; it is taken, so that no other process can begin to.
 fn nobody() -> LoadConfig {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    config(&format!("http://{}/", free.local_addr().unwrap()))
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SockAddr::from(SocketAddr::from(([127, 0, 0, 1], 0)))).unwrap();
+    let taken = Box::leak(Box::new(socket));
+    config(&format!("http://{}/", taken.local_addr().unwrap().as_socket().unwrap()))
 }
 
 /// A unix socket whose backlog is full: the kernel says so at once.
