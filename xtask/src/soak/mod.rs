@@ -167,7 +167,7 @@ fn load(generator: &Path, server: &Server, arguments: &[&str]) -> Result<Running
     command
         .args(["-c", "1"])
         .arg(generator)
-        .args(["load", &format!("http://{}/", server.addr), "-t", "1"])
+        .args(["load", &format!("http://{}/", server.addr), "-t", "1", "--no-self-test"])
         .args(arguments);
     command.arg("-c").arg(CONNECTIONS.to_string()).arg("--json").arg(&json);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());

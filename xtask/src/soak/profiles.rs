@@ -23,7 +23,7 @@ pub(super) fn run(root: &Path, minutes: u32) -> Result<()> {
     let mut server = Server::start(&target.join("release/examples/soaked"), &[&admin])?;
     let generator = target.join("release/seawall");
     let duration = format!("{minutes}m");
-    let arguments = ["-d", &duration, "--warmup", "0s", "--no-self-test"];
+    let arguments = ["-d", &duration, "--warmup", "0s"];
     let mut running = load(&generator, &server, &arguments)?;
     let (mut profiles, mut bytes) = (0, 0);
     while is_running(&mut running)? {

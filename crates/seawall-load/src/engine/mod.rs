@@ -82,6 +82,8 @@ pub(crate) struct EngineConfig {
     pub(crate) connect_timeout_ns: u64,
     /// Never sleep.
     pub(crate) busy_poll: bool,
+    /// An answer 2xx that is not later than this is good; `None` counts none.
+    pub(crate) good_within_ns: Option<u64>,
     /// How long the last answers are awaited.
     pub(crate) drain_ns: u64,
     /// Length of the first window.
