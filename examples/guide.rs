@@ -26,7 +26,9 @@ chapters! {
     timeouts_and_limits "timeouts-and-limits.md"
     overload "overload.md"
     shutdown_and_restarts "shutdown-and-restarts.md"
+    load_testing "load-testing.md"
     profiling "profiling.md"
     coming_from_echo "coming-from-echo.md"
     coming_from_axum "coming-from-axum.md"
+    coming_from_wrk "coming-from-wrk.md"
 }

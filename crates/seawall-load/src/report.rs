@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::collect::Totals;
 use crate::error::ErrorClass;
 use crate::output::hdr_base64;
+use crate::self_test::SelfTest;
 use crate::slo::SloResult;
 use crate::validity::{MIN_SENT_SHARE, SelfCheck, Validity, Verdict, judge};
 
@@ -97,6 +98,9 @@ pub struct Report {
     pub bytes_received: u64,
     /// May the numbers be used?
     pub validity: Validity,
+    /// What this client can do on this machine, if that was tested before the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub self_test: Option<SelfTest>,
     /// What became of the objectives; empty without any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub slo: Vec<SloResult>,
@@ -288,6 +292,7 @@ impl Report {
             run_delay_shares: self_check.run_delay_shares.iter().map(|&share| round(share, 1e3)).collect(),
             bytes_received: counts.bytes_in,
             validity: judge(&self_check),
+            self_test: None,
             slo: Vec::new(),
             notes: notes(&totals, &self_check),
             latency_hdr: hdr_base64(&latency),
@@ -373,7 +378,7 @@ pub(crate) fn micros(ns: u64) -> f64 {
 }
 
 /// Rounds to so many parts of one: numbers are read by people too.
-fn round(value: f64, parts: f64) -> f64 {
+pub(crate) fn round(value: f64, parts: f64) -> f64 {
     (value * parts).round() / parts
 }
 

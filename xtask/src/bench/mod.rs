@@ -1,13 +1,15 @@
 //! `cargo xtask bench`: Seawall beside its peers, in one run, in turns.
 //!
 //! `http` has servers and `router` look-ups, beside others; `defaults` has what each of our own protections and
-//! middlewares costs; `overload` what is left under too much load; `profile` has what being profiled costs; `render` puts their tables into docs/PERFORMANCE.md.
+//! middlewares costs; `load` has generators; `overload` what is left under too much load; `profile` has what being
+//! profiled costs; `render` puts their tables into docs/PERFORMANCE.md.
 
 mod build;
 mod defaults;
 mod echo;
 mod generator;
 mod http;
+mod load;
 mod machine;
 mod overload;
 mod process;
@@ -23,6 +25,7 @@ use serde::Serialize;
 
 pub(crate) use defaults::{DefaultsArgs, defaults};
 pub(crate) use http::{HttpArgs, http};
+pub(crate) use load::{LoadArgs, load};
 pub(crate) use overload::{OverloadArgs, overload};
 pub(crate) use profile::{ProfileArgs, profile};
 pub(crate) use render::{RenderArgs, render};
