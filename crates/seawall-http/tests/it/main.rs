@@ -40,7 +40,6 @@ mod named;
 mod openapi;
 mod pre_routing;
 mod routing;
-mod running;
 mod server;
 mod sources;
 mod spans;
