@@ -16,6 +16,7 @@ use seawall_http::{
 
 use crate::block_on;
 use crate::live::{LIMIT, Live, read_until, wait_until};
+use crate::server::unread;
 
 fn one_worker() -> ServerConfig {
     ServerConfig { workers: Some(1), ..ServerConfig::default() }
@@ -134,6 +135,9 @@ fn all_that_has_arrived_is_read_before_anything_starts() {
     begun.recv_timeout(LIMIT).unwrap();
     others.iter_mut().for_each(|stream| get(stream, "/least", ""));
     get(&mut last, "/most", "");
+    let is_there =
+        |stream: &TcpStream| unread(server.addr, stream.local_addr().unwrap()).is_some_and(|bytes| bytes > 0);
+    wait_until(|| others.iter().chain([&last]).all(is_there));
     go_on.send(()).unwrap();
     read_until(&mut last, "most");
     others.iter_mut().for_each(|stream| drop(read_until(stream, "least")));

@@ -41,7 +41,7 @@ fn wait_until(condition: impl Fn() -> bool) {
 }
 
 /// Bytes from `client` that `server` has not read yet, as the kernel counts them; ports are unique on loopback.
-fn unread(server: SocketAddr, client: SocketAddr) -> Option<u64> {
+pub(crate) fn unread(server: SocketAddr, client: SocketAddr) -> Option<u64> {
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
     let (own, other) = (format!(":{:04X}", server.port()), format!(":{:04X}", client.port()));
     let row = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
