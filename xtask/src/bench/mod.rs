@@ -1,12 +1,13 @@
 //! `cargo xtask bench`: Seawall beside its peers, in one run, in turns.
 //!
-//! `http` has servers and `router` look-ups, beside others; `defaults` has what each of our own protections and
+//! `http` has servers, `router` look-ups and `guard` the primitives of overload protection, beside others; `defaults` has what each of our own protections and
 //! middlewares costs; `profile` has what being profiled costs; `render` puts their tables into docs/PERFORMANCE.md.
 
 mod build;
 mod defaults;
 mod echo;
 mod generator;
+mod guard;
 mod http;
 mod machine;
 mod process;
@@ -21,6 +22,7 @@ use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 pub(crate) use defaults::{DefaultsArgs, defaults};
+pub(crate) use guard::{GuardArgs, guard};
 pub(crate) use http::{HttpArgs, http};
 pub(crate) use profile::{ProfileArgs, profile};
 pub(crate) use render::{RenderArgs, render};
