@@ -25,6 +25,7 @@ chapters! {
     behind_a_proxy "behind-a-proxy.md"
     timeouts_and_limits "timeouts-and-limits.md"
     overload "overload.md"
+    rate_limits "rate-limits.md"
     shutdown_and_restarts "shutdown-and-restarts.md"
     load_testing "load-testing.md"
     profiling "profiling.md"

@@ -2,8 +2,8 @@
 //!
 //! `limit = 1.3 rate base + 1`, rounded, where `rate` is the highest completion rate of the last two seconds and `base`
 //! the latency without queueing. The gain of 1.3 leaves room to see a rate that has grown. `base` is the lowest window
-//! mean since it was last measured; while there is an overload it is measured again, every two seconds as long as that
-//! finds it lower, every ten once it does not: the limit is halved, one window passes until the old requests are gone,
+//! mean since it was last measured; while there is an overload it is measured again every ten seconds, and two seconds
+//! after each time that found it lower: the limit is halved, one window passes until the old requests are gone,
 //! and the next one's mean is the new base. That is what keeps it from drifting: under a lasting overload every other
 //! estimate rises with the queue that it causes. Half, because the highest rate of many windows is above the mean: with
 //! 63 % left a service of a few requests a second drifted away all the same.
@@ -28,10 +28,10 @@ const HEADROOM: f64 = 2.0;
 /// What is left of the limit during a probe, rounded up. With the gain and a highest rate that is above the mean, it is
 /// clearly below 1, so that a base that holds a queue shrinks.
 const PROBES_AT: f64 = 0.5;
-/// So many probes are left out after one that found the base where it was: each costs a third of two windows.
-const LEFT_OUT: u32 = 4;
 const REMEMBERED: Duration = Duration::from_secs(2);
-const PROBE_EVERY: Duration = Duration::from_secs(2);
+const PROBE_EVERY: Duration = Duration::from_secs(10);
+/// After a probe that found the base lower there is another so soon, which may only lower it further.
+const PROBE_AGAIN: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
 pub(super) struct Bdp {
@@ -45,8 +45,10 @@ pub(super) struct Bdp {
     /// The base was measured since the limit began to bind.
     confirmed: bool,
     probe: Probe,
-    /// Probes still to be left out.
-    left_out: u32,
+    /// The probe under way may raise the base: it is one that all workers make.
+    may_raise: bool,
+    /// The last probe found the base lower.
+    found_lower: bool,
     /// When the last window was closed, from the start.
     last: Duration,
     /// Something has waited for room since the last moment to probe.
@@ -73,18 +75,12 @@ impl Bdp {
             base: None,
             confirmed: false,
             probe: Probe::No,
-            left_out: 0,
+            may_raise: false,
+            found_lower: false,
             last: Duration::ZERO,
             pressed: false,
             rates: Rates::default(),
         }
-    }
-
-    /// Whether a probe that is due is not one of those that are left out.
-    fn is_wanted(&mut self) -> bool {
-        let wanted = self.left_out == 0 || !self.confirmed;
-        self.left_out = self.left_out.saturating_sub(1);
-        wanted
     }
 
     fn measure(&mut self, window: &Window) {
@@ -92,10 +88,11 @@ impl Bdp {
         let lower = self.base.is_none_or(|(base, _)| mean < base);
         if self.probe == Probe::Measuring {
             self.probe = Probe::No;
-            let found = self.base.is_some_and(|(base, _)| mean < base * 0.9);
-            self.left_out = if found { 0 } else { LEFT_OUT };
-            self.base = Some((mean, window.at));
-            self.confirmed = true;
+            self.found_lower = self.base.is_some_and(|(base, _)| mean < base * 0.9);
+            if self.may_raise || lower {
+                self.base = Some((mean, window.at));
+                self.confirmed = true;
+            }
             return; // the rate of a halved limit says nothing
         }
         self.rates.push(window.rate(), window.end);
@@ -111,8 +108,8 @@ impl ConcurrencyLimit for Bdp {
     }
 
     fn update(&mut self, window: &Window) {
-        let period = |at: Duration| at.as_nanos() / PROBE_EVERY.as_nanos();
-        let due = period(window.at) > period(self.last);
+        let all_probe = passes(self.last, window.at, PROBE_EVERY);
+        let again = self.found_lower && passes(self.last, window.at, PROBE_AGAIN);
         self.last = window.at;
         self.pressed |= window.limited && window.waiting;
         if self.probe == Probe::Draining {
@@ -128,21 +125,28 @@ impl ConcurrencyLimit for Bdp {
             next = next.max(self.full.min(f64::from(window.max_in_flight) * HEADROOM).min(in_time));
         }
         self.confirmed &= window.limited;
-        let old = !self.confirmed || period(window.at) > period(measured);
+        let old = !self.confirmed || passes(measured, window.at, PROBE_EVERY);
         if window.limited && old {
             next = next.max(self.full); // an old base is no reason to fall: measure first
         }
         self.full = next.max(self.full * FALLS_TO).clamp(self.min, self.max);
         self.limit = self.full.round() as u32;
-        if due && std::mem::take(&mut self.pressed) && self.is_wanted() {
+        if self.pressed && (all_probe || again) {
             self.limit = (self.full * PROBES_AT).ceil().max(self.min) as u32;
             self.probe = Probe::Draining;
+            self.may_raise = all_probe;
         }
+        self.pressed &= !all_probe;
     }
 
     fn base(&self) -> Option<Duration> {
         self.base.map(|(base, _)| Duration::from_secs_f64(base))
     }
+}
+
+/// Whether a whole `every`, counted from the start, lies between two moments.
+fn passes(before: Duration, at: Duration, every: Duration) -> bool {
+    at.as_nanos() / every.as_nanos() > before.as_nanos() / every.as_nanos()
 }
 
 /// The completion rates of the last windows, in a ring.

@@ -88,7 +88,7 @@ fn play_users(name: &str, guard: &Guard, seeds: RangeInclusive<u64>) -> f64 {
 #[test]
 fn users_with_several_calls_are_served_whole() {
     let served = play_users("users of four calls", &Guard::default_values(), SEEDS);
-    assert!(served >= 0.55, "{served}");
+    assert!(served >= 0.53, "{served}");
 }
 
 #[test]
