@@ -14,6 +14,7 @@ use crate::output::hdr_base64;
 use crate::self_test::SelfTest;
 use crate::slo::SloResult;
 use crate::validity::{MIN_SENT_SHARE, SelfCheck, Validity, Verdict, judge};
+use crate::window::Window;
 
 /// How requests were paced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -271,13 +272,7 @@ impl Report {
             errors: errors.filter(|&(_, count)| count > 0).collect(),
             status: counts.status.0.iter().copied().collect(),
             status_total: totals.whole.status.0.iter().copied().collect(),
-            good: setup.good_within.map(|within| Good {
-                within_us: micros(within.as_nanos() as u64),
-                total: counts.good.total(),
-                rps: round(per_second(counts.good.total()), 10.0),
-                status: counts.good.0.iter().copied().collect(),
-                success_us: Latency::of(&measured.success),
-            }),
+            good: setup.good_within.map(|within| good(within, measured, duration_s)),
             rps: round(per_second(counts.answered), 10.0),
             offered_rps: round(offered_rps, 10.0),
             sent_rps: round(sent_rps, 10.0),
@@ -322,6 +317,17 @@ impl Report {
     /// The numbers must not be used.
     pub fn is_invalid(&self) -> bool {
         self.validity.verdict == Verdict::Invalid
+    }
+}
+
+fn good(within: Duration, measured: &Window, duration_s: f64) -> Good {
+    let total = measured.counts.good.total();
+    Good {
+        within_us: micros(within.as_nanos() as u64),
+        total,
+        rps: if duration_s > 0.0 { round(total as f64 / duration_s, 10.0) } else { 0.0 },
+        status: measured.counts.good.0.iter().copied().collect(),
+        success_us: Latency::of(&measured.success),
     }
 }
 
