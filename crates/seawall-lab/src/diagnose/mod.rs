@@ -2,7 +2,9 @@
 //!
 //! - [`model`]: the result as plain data.
 
+pub mod facts;
 pub mod model;
+pub mod rules;
 
 pub use model::{
     Cause, Diagnosis, Experiment, ExperimentResult, Finding, LevelSummary, Number, Severity, Verdict,
