@@ -46,14 +46,15 @@ fn exhibit(name: &str, argument: Option<String>) {
     }
 }
 
-/// All work under one lock of the standard library.
+/// All work under one lock of the standard library: some CPU, and a wait for a device.
 fn mutex() {
     let lock: Arc<Mutex<u64>> = Arc::default();
     let handler = move || {
         let lock = Arc::clone(&lock);
         async move {
             let mut sum = lock.lock().unwrap();
-            *sum = sum.wrapping_add(burn(2));
+            *sum = sum.wrapping_add(burn(1));
+            std::thread::sleep(Duration::from_millis(1));
             sum.to_string()
         }
     };

@@ -32,7 +32,11 @@ fn answer_in_two_pieces(mut stream: &TcpStream) {
 /// Two workers that hand all work to one thread.
 pub(crate) fn hot() {
     let (jobs, queue) = mpsc::channel::<tokio::sync::oneshot::Sender<u64>>();
-    let work = move || queue.into_iter().for_each(|answer| drop(answer.send(burn(1))));
+    let work = move || {
+        queue.into_iter().for_each(|answer| {
+            let _ = answer.send(burn(1)); // whoever asked may be gone
+        })
+    };
     std::thread::Builder::new().name("pricing".into()).spawn(work).unwrap();
     let handler = move || {
         let jobs = jobs.clone();

@@ -158,6 +158,13 @@ impl Facts {
             .any(|thread| thread.tid == tid && thread.events > 0.0)
     }
 
+    /// A thread that was seen to wait for work with a time limit: one of a pool.
+    pub fn was_pool_idle(&self, tid: u32) -> bool {
+        self.windows()
+            .flat_map(|window| &window.threads)
+            .any(|thread| thread.tid == tid && thread.pool_idle > 0.0)
+    }
+
     /// How many workers were in one state at the heaviest level, on average.
     pub fn in_state(&self, share: impl Fn(&ThreadWindow) -> f64) -> f64 {
         self.workers().into_iter().map(share).sum()

@@ -17,6 +17,8 @@ pub mod proc_fs;
 pub mod sampler;
 pub mod series;
 pub mod service;
+pub mod sock_diag;
+pub mod table;
 pub mod thread_state;
 pub mod usage;
 pub mod watch;

@@ -13,6 +13,7 @@ use super::kernel_text::{
     ESTABLISHED, LISTEN, MachineCpu, NetCounters, TcpSocket, Throttling, machine_cpu, net_counters, pressure,
     schedstat, tcp_sockets, throttling, value,
 };
+use super::sock_diag::SockDiag;
 
 /// Processes of one service that are looked at.
 const MAX_PROCESSES: usize = 256;
@@ -184,9 +185,20 @@ impl Service {
         Self { pid, ports: ports.iter().copied().collect(), cpu_stat }
     }
 
+    /// The ports that it serves.
+    pub fn ports(&self) -> impl Iterator<Item = u16> + '_ {
+        self.ports.iter().copied()
+    }
+
     /// Its first process.
     pub fn pid(&self) -> u32 {
         self.pid
+    }
+
+    /// It lives in our network namespace: its sockets are in the same tables.
+    pub fn shares_network(&self) -> bool {
+        let of = |process: &str| fs::read_link(format!("/proc/{process}/ns/net")).ok();
+        of("self").is_some_and(|ours| of(&self.pid.to_string()) == Some(ours))
     }
 
     /// CPUs that the quota allows; none without a quota.
@@ -222,14 +234,17 @@ impl Service {
         pids.iter().flat_map(of).take(MAX_THREADS).collect()
     }
 
-    /// Counts now. None when the process is gone.
-    pub fn count(&self) -> Option<Counters> {
+    /// Counts now. None when the process is gone. `diag` must be of the service's own network namespace.
+    pub fn count(&self, diag: Option<&SockDiag>) -> Option<Counters> {
         let pids = self.pids();
         let mut totals = Totals::default();
         let mut found = false;
         for pid in &pids {
             found |= add(&mut totals, *pid).is_some();
         }
+        // Right after one another: a connection of some milliseconds must be in both.
+        let table =
+            diag.map_or_else(|| sockets_of(Path::new(&format!("/proc/{}", self.pid))), SockDiag::established);
         let open: Vec<(u32, i32, String)> = pids
             .iter()
             .flat_map(|pid| descriptors(*pid).into_iter().map(|(number, link)| (*pid, number, link)))
@@ -245,7 +260,7 @@ impl Service {
             io_pressure_s: of_machine("io").map(|(_, full)| full),
             net: net("netstat").zip(net("snmp")).map(|(netstat, snmp)| net_counters(&netstat, &snmp)),
             throttling: self.throttling(),
-            sockets: self.sockets(&open),
+            sockets: self.sockets(table, &open),
             files: files(&open),
             pids,
         })
@@ -257,13 +272,13 @@ impl Service {
         all.max_by_key(|throttling| throttling.throttled)
     }
 
-    fn sockets(&self, open: &[(u32, i32, String)]) -> Sockets {
+    fn sockets(&self, table: Vec<TcpSocket>, open: &[(u32, i32, String)]) -> Sockets {
         let owned: BTreeMap<u64, (u32, i32)> = open
             .iter()
             .filter_map(|(pid, number, link)| Some((socket_inode(link)?, (*pid, *number))))
             .collect();
         let mut sockets = Sockets::default();
-        for socket in sockets_of(Path::new(&format!("/proc/{}", self.pid))) {
+        for socket in table {
             let ours = self.ports.contains(&socket.local.port());
             let owner = owned.get(&socket.inode);
             match (socket.state, ours, owner) {
@@ -360,14 +375,18 @@ mod tests {
         let me = std::process::id();
         assert_eq!(listeners(at), [me]);
         let _waiting = TcpStream::connect(at).unwrap();
-        let counters = Service::new(me, &[at.port()], None).count().unwrap();
+        let service = Service::new(me, &[at.port()], None);
+        let counters = service.count(None).unwrap();
         assert_eq!(counters.sockets.accept_queue, 1, "nobody has accepted it");
         assert!(counters.sockets.outbound[&at] >= 1, "the client is this process, too");
+        assert!(service.shares_network());
+        let by_diag = service.count(SockDiag::open().as_ref()).unwrap();
+        assert_eq!(by_diag.sockets.outbound[&at], counters.sockets.outbound[&at]);
     }
 
     #[test]
     fn this_process_has_threads_and_memory() {
-        let counters = Service::new(std::process::id(), &[], None).count().unwrap();
+        let counters = Service::new(std::process::id(), &[], None).count(None).unwrap();
         assert!(counters.totals.rss_bytes > 100_000 && !counters.threads.is_empty(), "{counters:?}");
         assert!(counters.totals.descriptors.unwrap() >= 3 && counters.machine.unwrap().busy_s > 0.0);
         assert!(allowed_cpus(std::process::id()).unwrap() >= 1.0);
@@ -378,13 +397,13 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         let path = file.path().to_str().unwrap().to_owned();
         let service = Service::new(std::process::id(), &[], None);
-        assert_eq!(service.count().unwrap().files[&path], 0);
+        assert_eq!(service.count(None).unwrap().files[&path], 0);
         file.write_all(&[0; 100]).unwrap();
-        assert_eq!(service.count().unwrap().files[&path], 100);
+        assert_eq!(service.count(None).unwrap().files[&path], 100);
     }
 
     #[test]
     fn a_process_that_is_gone_counts_nothing() {
-        assert_eq!(Service::new(u32::MAX, &[], None).count(), None);
+        assert_eq!(Service::new(u32::MAX, &[], None).count(None), None);
     }
 }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::http;
 use super::service::{Counters, Service};
+use super::sock_diag::{AcceptQueue, SockDiag};
 use super::thread_state::{Look, ThreadState, classify, letter, system_call};
 use crate::clock;
 
@@ -64,6 +65,8 @@ pub struct Moment {
     pub rounds: u32,
     /// Threads that waited for the same lock at once, at most.
     pub same_lock: u32,
+    /// The fullest that the accept queue was seen, and its limit; none if it could not be asked for.
+    pub accept_queue: Option<AcceptQueue>,
     /// Numbers of the signals endpoint.
     pub gauges: Vec<(String, f64)>,
 }
@@ -83,8 +86,15 @@ impl Watcher {
     pub fn start(service: Service, config: WatchConfig, origin: Instant) -> Self {
         let (stop, stopped) = mpsc::sync_channel(0);
         let work = move || {
-            Watch { service, config, origin, now: Moment::default(), clients: Counters::default() }
-                .run(&stopped)
+            Watch {
+                diag: SockDiag::open().filter(|_| service.shares_network()),
+                service,
+                config,
+                origin,
+                now: Moment::default(),
+                clients: Counters::default(),
+            }
+            .run(&stopped)
         };
         let thread = std::thread::Builder::new().name("lab-watch".into()).spawn(work);
         let thread = thread.expect("a process that cannot start one thread cannot watch another");
@@ -109,6 +119,7 @@ impl Drop for Watcher {
 
 struct Watch {
     service: Service,
+    diag: Option<SockDiag>,
     config: WatchConfig,
     origin: Instant,
     /// What is being gathered for the next moment.
@@ -119,6 +130,8 @@ struct Watch {
 
 impl Watch {
     fn run(mut self, stopped: &mpsc::Receiver<()>) -> Vec<Moment> {
+        // Of this thread only. Where it is not allowed, a busy machine makes the moments less even.
+        let _ = rustix::process::nice(-10);
         let mut moments = Vec::new();
         let mut due = clock::now();
         loop {
@@ -142,11 +155,11 @@ impl Watch {
     }
 
     fn moment(&mut self) -> Option<Moment> {
-        let counters = self.service.count()?;
+        let counters = self.service.count(self.diag.as_ref())?;
         self.clients = counters.clone();
+        let t_s = clock::now().saturating_duration_since(self.origin).as_secs_f64();
         let signals = self.config.admin.and_then(|admin| http::signals(admin, ADMIN_TIMEOUT).ok());
         let gauges = signals.into_iter().flatten().take(MAX_GAUGES).collect();
-        let t_s = clock::now().saturating_duration_since(self.origin).as_secs_f64();
         Some(Moment { t_s, counters, gauges, ..std::mem::take(&mut self.now) })
     }
 
@@ -172,6 +185,10 @@ impl Watch {
             looks.total += 1;
             *looks.states.entry(state).or_default() += 1;
         }
+        let queues =
+            self.diag.iter().flat_map(|diag| self.service.ports().filter_map(|port| diag.of_port(port)));
+        let fullest = queues.chain(self.now.accept_queue).max_by_key(|queue| queue.waiting);
+        self.now.accept_queue = fullest;
         self.now.same_lock = self.now.same_lock.max(locks.into_values().max().unwrap_or(0));
     }
 }

@@ -67,6 +67,8 @@ pub struct Window {
     pub accepted: Option<f64>,
     /// Connections that waited to be accepted, at most.
     pub accept_queue: u32,
+    /// How many may wait; none if the kernel did not say.
+    pub accept_limit: Option<u32>,
     /// Open connections to others, on average, most first.
     pub outbound: Vec<(SocketAddr, f64)>,
     /// Threads that waited for the same lock at once, at most.
@@ -183,19 +185,27 @@ impl Window {
             writes: optional(before.writes, totals.writes),
             written_bytes: optional(before.written_bytes, totals.written_bytes),
             files: growth(a, b, seconds),
-            accept_queue: moments
-                .iter()
-                .map(|moment| moment.counters.sockets.accept_queue)
-                .max()
-                .unwrap_or(0),
+            accept_queue: moments[1..].iter().map(accept_queue).max().unwrap_or(0),
+            accept_limit: moments.iter().filter_map(|moment| Some(moment.accept_queue?.limit)).min(),
             outbound: outbound(&moments[1..]),
             same_lock: moments[1..].iter().map(|moment| moment.same_lock).max().unwrap_or(0),
             threads,
             gauges: gauges(&moments[1..]),
             ..Self::default()
         };
+        window.refine_cpu();
         window.add_machine(a, b, seconds);
         window
+    }
+
+    /// The process's clock ticks a hundred times a second, and some kernels update it late; the threads' clocks are exact,
+    /// but those of threads that ended are lost.
+    fn refine_cpu(&mut self) {
+        let exact: f64 = self.threads.iter().map(|thread| thread.running).sum();
+        if exact > self.cpu() {
+            let user = if self.cpu() > 0.0 { self.cpu_user / self.cpu() } else { 1.0 };
+            (self.cpu_user, self.cpu_system) = (exact * user, exact * (1.0 - user));
+        }
     }
 
     fn add_machine(&mut self, a: &Counters, b: &Counters, seconds: f64) {
@@ -247,12 +257,15 @@ fn threads(moments: &[Moment], seconds: f64) -> Vec<ThreadWindow> {
             let seen = looks.get(&(b.pid, b.tid));
             // Shares of all rounds: a thread that began or ended in between did nothing for the rest.
             let of = |state| seen.and_then(|seen| seen.get(&state)).map_or(0.0, |n| f64::from(*n) / rounds);
+            let (running, run_delay) = (share(a.run_ns, b.run_ns), share(a.wait_ns, b.wait_ns));
+            // The clocks of a thread are read a little before or after the moment's time.
+            let fit = (running + run_delay).max(1.0);
             ThreadWindow {
                 pid: b.pid,
                 tid: b.tid,
                 name: b.name.clone(),
-                running: share(a.run_ns, b.run_ns).min(1.0),
-                run_delay: share(a.wait_ns, b.wait_ns).min(1.0),
+                running: running / fit,
+                run_delay: run_delay / fit,
                 lock: of(ThreadState::Lock),
                 sleep: of(ThreadState::Sleep),
                 io: of(ThreadState::Io),
@@ -267,6 +280,11 @@ fn threads(moments: &[Moment], seconds: f64) -> Vec<ThreadWindow> {
         .collect();
     threads.sort_by(|a, b| (b.wants_cpu() + b.blocked()).total_cmp(&(a.wants_cpu() + a.blocked())));
     threads
+}
+
+fn accept_queue(moment: &Moment) -> u32 {
+    let seen = moment.accept_queue.map_or(0, |queue| queue.waiting);
+    seen.max(moment.counters.sockets.accept_queue)
 }
 
 fn growth(a: &Counters, b: &Counters, seconds: f64) -> Vec<(String, f64)> {

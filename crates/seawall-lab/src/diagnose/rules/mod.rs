@@ -65,6 +65,17 @@ fn silence(findings: &mut Vec<Finding>) {
     if has(Cause::CpuThrottled) {
         silenced.extend([Cause::CpuBound, Cause::SingleThreaded, Cause::HotThread]);
     }
+    if has(Cause::LockContention) {
+        // Whoever holds the lock is the one that blocks.
+        let of = |cause: Cause| {
+            findings
+                .iter()
+                .find(|finding| finding.cause == cause)
+                .map_or(0.0, |finding| finding.share * finding.confidence)
+        };
+        let lock = of(Cause::LockContention);
+        silenced.extend([Cause::BlockingInAsync, Cause::Disk].into_iter().filter(|cause| of(*cause) <= lock));
+    }
     if has(Cause::PoolStarvation) {
         silenced.push(Cause::Downstream);
     }

@@ -1,49 +1,60 @@
 //! Rules about the network: the accept queue, Nagle and delayed acknowledgements, lost segments, connections made anew.
 
 use super::card::{Details, Words, card, ms, percent};
-use crate::diagnose::facts::Facts;
+use crate::diagnose::facts::{Facts, Level};
 use crate::diagnose::model::{Cause, Finding, Severity};
 
 /// A SYN that is dropped is sent again after a second: connecting takes at least so long then, milliseconds.
 const SYN_RETRY_MS: f64 = 900.0;
+/// The shortest time after which a lost segment is sent again, milliseconds.
+const RTO_MS: f64 = 190.0;
 
 /// The accept queue overflows.
 pub(super) fn accept_overflow(facts: &Facts) -> Option<Finding> {
     let levels = || facts.levels.iter().chain(&facts.churn);
     let overflows = levels().filter_map(|l| l.window.as_ref()?.listen_overflows).fold(0.0, f64::max);
     let queue = levels().filter_map(|l| Some(l.window.as_ref()?.accept_queue)).max().unwrap_or(0);
-    let worst = levels().max_by(|a, b| a.load.connect_p99_ms.total_cmp(&b.load.connect_p99_ms))?;
-    let retried = worst.load.connect_p99_ms >= SYN_RETRY_MS;
-    if overflows < 0.5 || (queue == 0 && !retried) {
+    let limit = levels().filter_map(|l| l.window.as_ref()?.accept_limit).min();
+    let worst = levels().max_by(|a, b| lateness(a).total_cmp(&lateness(b)))?;
+    // The counters are of the whole namespace: a queue of ours near its limit makes it ours.
+    let ours = limit.map_or(queue > 0, |limit| queue * 2 >= limit);
+    if overflows < 0.5 || !ours {
         return None;
     }
     let load = &worst.load;
-    let connecting = load.connect_mean_ms / (load.connect_mean_ms + load.mean_ms).max(1e-9);
+    let retried =
+        load.connect_p99_ms >= SYN_RETRY_MS || (load.p99_ms >= RTO_MS && load.p99_ms >= 8.0 * load.p50_ms);
+    let limit_text = limit.map_or(String::new(), |limit| format!(", its limit is {limit}"));
     let words = Words {
         title: "The accept queue overflows",
         sentence: format!(
             "The kernel dropped {overflows:.0} connections per second because the queue of those that wait to be accepted was \
-             full (at most {queue} were seen in it); with {}, connecting took {} on average and {} at p99{}.",
+             full (at most {queue} were seen in it{limit_text}); with {}, a connection took up to {} and a request {} at p99, \
+             {} in the median: what is dropped is sent again after 200 ms, 1 s, 3 s.",
             worst.name,
-            ms(load.connect_mean_ms),
             ms(load.connect_p99_ms),
-            if retried { ": a dropped SYN is sent again after 1 s, 3 s, 7 s" } else { "" }
+            ms(load.p99_ms),
+            ms(load.p50_ms)
         ),
         change: "Enlarge the backlog of listen() and net.core.somaxconn to the largest burst of new connections, accept on a \
                  thread that does nothing else, and keep connections alive."
             .to_owned(),
-        experiment: "With a backlog of 1024, connections should be made in well below a millisecond.".to_owned(),
+        experiment: "With a backlog of 1024, nothing should be dropped and p99 be near the median.".to_owned(),
     };
-    // The counters are of the whole namespace: slow connections of our own make it ours.
-    let (share, confidence) = if retried { (connecting.max(0.6), 0.96) } else { (connecting.max(0.3), 0.85) };
+    let (share, confidence) = if retried { (0.9, 0.96) } else { (0.4, 0.85) };
     Some(
         card(Cause::AcceptOverflow, Severity::Defect, share, confidence, words)
             .over("connections dropped", overflows, "per second", 0.5)
             .number("longest accept queue seen", f64::from(queue), "connections")
             .over("time to connect, p99", load.connect_p99_ms, "ms", SYN_RETRY_MS)
-            .evidence("/proc/net/netstat: ListenOverflows, ListenDrops; /proc/net/tcp: the listening socket's queue")
+            .evidence("/proc/net/netstat: ListenOverflows, ListenDrops; sock_diag: the listening socket's queue and limit")
             .command("ss -ltn    # Recv-Q is the queue, Send-Q its limit"),
     )
+}
+
+/// How late the last requests of a level are, connections included.
+fn lateness(level: &Level) -> f64 {
+    level.load.connect_p99_ms + level.load.p99_ms
 }
 
 /// Small writes wait for an acknowledgement that is delayed by 40 ms.

@@ -137,8 +137,12 @@ pub(super) fn blocking_pool(facts: &Facts) -> Option<Finding> {
     let (top, _) = facts.top_window()?;
     let is_taken = |t: &&ThreadWindow| t.wants_cpu() + t.blocked() >= TAKEN && t.blocked() - t.lock >= 0.5;
     let workers = facts.workers();
-    let taken: Vec<&ThreadWindow> =
-        workers.iter().copied().filter(|t| !facts.is_loop(t.tid)).filter(is_taken).collect();
+    // Event loops are no pool, nor are threads of the same name that were never seen to wait for work with a time limit:
+    // a worker of a runtime that was blocked whenever we looked.
+    let is_loops_name = |t: &ThreadWindow| workers.iter().any(|w| facts.is_loop(w.tid) && w.name == t.name);
+    let of_pool =
+        |t: &&ThreadWindow| !facts.is_loop(t.tid) && (facts.was_pool_idle(t.tid) || !is_loops_name(t));
+    let taken: Vec<&ThreadWindow> = workers.iter().copied().filter(of_pool).filter(is_taken).collect();
     let others: Vec<&ThreadWindow> = workers.iter().copied().filter(|t| !is_taken(t)).collect();
     let idle = others.iter().map(|t| t.idle()).sum::<f64>() / others.len().max(1) as f64;
     let pool = taken.len() as f64;

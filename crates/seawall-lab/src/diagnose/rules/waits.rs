@@ -1,7 +1,7 @@
 //! Rules about time that passes outside the service's threads: other services, pools of connections, its own limits.
 
 use super::card::{Details, Words, card, ms, percent};
-use crate::diagnose::facts::Facts;
+use crate::diagnose::facts::{Facts, Level};
 use crate::diagnose::model::{Cause, Finding, Severity};
 
 /// Of a request's time, waiting without wanting a CPU.
@@ -11,10 +11,14 @@ const MIN_LATENCY_MS: f64 = 2.0;
 
 /// The service waits for another one, with no request queueing for a connection.
 pub(super) fn downstream(facts: &Facts) -> Option<Finding> {
-    let (low, (top, window)) = (facts.low()?, facts.top_window()?);
+    let (low, top) = (facts.low()?, facts.top()?);
     let waiting = low.waiting_share()?;
-    let (remote, open) = window.outbound.first().copied()?;
-    let per_request = open / top.connections;
+    // The level at which most of the requests were waiting there.
+    let outbound = |level: &Level| level.window.as_ref()?.outbound.first().copied();
+    let levels = facts.levels.iter().filter_map(|level| Some((level, outbound(level)?)));
+    let (level, (remote, open)) =
+        levels.max_by(|a, b| (a.1.1 / a.0.connections).total_cmp(&(b.1.1 / b.0.connections)))?;
+    let per_request = open / level.connections;
     if waiting < MIN_WAITING || low.load.mean_ms < MIN_LATENCY_MS || per_request < 0.3 {
         return None;
     }
@@ -25,7 +29,7 @@ pub(super) fn downstream(facts: &Facts) -> Option<Finding> {
              open for {:.0} requests in flight.",
             ms(low.load.mean_ms),
             percent(waiting),
-            top.connections
+            level.connections
         ),
         change: format!(
             "Ask {remote} less often (cache, batch, parallel calls), or make it faster; bound the wait with a timeout and a \
@@ -41,6 +45,7 @@ pub(super) fn downstream(facts: &Facts) -> Option<Finding> {
             .over("of a request's time without wanting a CPU", waiting, "share", MIN_WAITING)
             .over("outbound connections per request in flight", per_request, "", 0.3)
             .number("outbound connections", open, "connections")
+            .number("growth of throughput", top.load.rps / low.load.rps.max(1e-9), "times")
             .number("latency of one request alone", low.load.mean_ms, "ms")
             .evidence(format!("/proc/PID/net/tcp: established connections to {remote}")),
     )
@@ -140,6 +145,9 @@ pub(super) fn errors(facts: &Facts) -> Option<Finding> {
     if share < 0.01 {
         return None;
     }
+    // Requests without an answer are a symptom of many causes; answers that say they failed are one of their own.
+    let said = worst.share_of_status(|status| status >= 500 && status != 503);
+    let confidence = if said >= 0.01 { 0.9 } else { 0.5 };
     let words = Words {
         title: "Answers with errors",
         sentence: format!(
@@ -152,13 +160,13 @@ pub(super) fn errors(facts: &Facts) -> Option<Finding> {
         experiment: "The same load after the fix should show none.".to_owned(),
     };
     Some(
-        card(Cause::Errors, Severity::Defect, share.max(0.3), 0.9, words)
+        card(Cause::Errors, Severity::Defect, share.max(0.55), confidence, words)
             .over("failed requests", share, "share", 0.01)
             .number("requests without an answer", worst.load.unanswered, "share"),
     )
 }
 
-fn failed(level: &crate::diagnose::facts::Level) -> f64 {
+fn failed(level: &Level) -> f64 {
     level.share_of_status(|status| status >= 500 && status != 503).max(level.load.unanswered)
 }
 
