@@ -5,7 +5,9 @@ use std::io::{BufRead as _, BufReader};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// A server under way; it ends with this.
@@ -21,6 +23,17 @@ pub(crate) struct Exhibit {
 
 impl Drop for Exhibit {
     fn drop(&mut self) {
+        // Asked, not killed: nginx ends its workers then. A closed input ends the servers of the gallery as well.
+        drop(self.process.stdin.take());
+        if let Some(pid) = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw) {
+            let _ = kill_process(pid, Signal::TERM);
+        }
+        for _ in 0..500 {
+            if self.process.try_wait().is_ok_and(|ended| ended.is_some()) {
+                return;
+            }
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -123,7 +136,7 @@ impl Exhibit {
             if is_up() {
                 return;
             }
-            std::thread::park_timeout(std::time::Duration::from_millis(10));
+            std::thread::park_timeout(Duration::from_millis(10));
         }
         panic!("{} does not listen on {port}", self.name);
     }
