@@ -18,7 +18,8 @@ pub(crate) struct Exhibit {
     /// Where its quota's counters are, if not in its cgroup.
     pub(crate) cpu_stat: Option<PathBuf>,
     process: Child,
-    _folder: Option<TempDir>,
+    /// Its files, which go with it.
+    pub(crate) folder: Option<TempDir>,
 }
 
 impl Drop for Exhibit {
@@ -113,7 +114,7 @@ impl Exhibit {
             url: format!("http://127.0.0.1:{port}/index.html"),
             cpu_stat: None,
             process,
-            _folder: Some(folder),
+            folder: Some(folder),
         };
         exhibit.wait_for(port);
         exhibit
@@ -127,7 +128,7 @@ impl Exhibit {
         let mut url = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut url).unwrap();
         assert!(url.starts_with("http://"), "{name} printed `{url}` instead of its address");
-        Self { name: name.to_owned(), url: url.trim().to_owned(), cpu_stat: None, process, _folder: None }
+        Self { name: name.to_owned(), url: url.trim().to_owned(), cpu_stat: None, process, folder: None }
     }
 
     fn wait_for(&self, port: u16) {
