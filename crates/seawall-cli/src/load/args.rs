@@ -81,7 +81,7 @@ impl PaceArgs {
 /// What is sent.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Request")]
-pub(super) struct RequestArgs {
+pub(crate) struct RequestArgs {
     /// The method [default: GET, with a body or a form POST]
     #[arg(short = 'm', long, value_name = "METHOD")]
     method: Option<String>,
@@ -104,7 +104,7 @@ pub(super) struct RequestArgs {
 }
 
 impl RequestArgs {
-    pub(super) fn put_into(&self, config: &mut LoadConfig) -> Result<()> {
+    pub(crate) fn put_into(&self, config: &mut LoadConfig) -> Result<()> {
         config.body = match &self.body {
             None => Vec::new(),
             Some(body) => match body.strip_prefix('@') {
@@ -232,7 +232,7 @@ impl ConnectArgs {
 /// Whom an https target must be.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "TLS (https)")]
-pub(super) struct TlsArgs {
+pub(crate) struct TlsArgs {
     /// Trust these certificates (PEM) instead of the system's
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
@@ -251,7 +251,7 @@ pub(super) struct TlsArgs {
 }
 
 impl TlsArgs {
-    pub(super) fn config(&self) -> TlsConfig {
+    pub(crate) fn config(&self) -> TlsConfig {
         TlsConfig {
             ca: self.ca.clone(),
             cert: self.cert.clone(),
