@@ -111,6 +111,11 @@ pub struct LoadConfig {
     pub keep_alive: bool,
     /// A connection is closed after so many requests, and a new one is opened. Default: as long as the server keeps it.
     pub requests_per_connection: Option<u64>,
+    /// An answer is good if its status is 2xx and it is complete so soon after it was due (closed loop: sent); the
+    /// report has [`Report::good`](crate::Report::good) then. From 1 ms. Default none.
+    pub good_within: Option<Duration>,
+    /// Length of a row of the report's series, rounded up to 250 ms. From 250 ms. Default 1 s.
+    pub series_every: Duration,
     /// What is spoken. Default HTTP/1.1.
     pub protocol: Protocol,
     /// Requests on one connection at once, sent without waiting for the answers before: pipelining of HTTP/1.1, streams
@@ -123,6 +128,8 @@ pub struct LoadConfig {
     pub timeout: Duration,
     /// How long a connection may take to be made. Default 2 s.
     pub connect_timeout: Duration,
+    /// The threads never sleep: no wake-up of theirs is in a latency, at the cost of a whole CPU each. Default false.
+    pub busy_poll: bool,
     /// CPUs for the generator threads: thread `k` is pinned to `cpus[k % len]`. Default: not pinned.
     pub cpus: Option<Vec<usize>>,
     /// Set it to true from anywhere, a signal handler included, to end the run early. The report is still made.
@@ -155,11 +162,14 @@ impl Default for LoadConfig {
             tls: TlsConfig::default(),
             keep_alive: true,
             requests_per_connection: None,
+            good_within: None,
+            series_every: Duration::from_secs(1),
             protocol: Protocol::Http1,
             pipeline: 1,
             warmup: WarmUp::Auto,
             timeout: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(2),
+            busy_poll: false,
             cpus: None,
             interrupt: Arc::default(),
         }
@@ -187,6 +197,9 @@ pub(crate) struct Checked {
     pub(crate) warmup: WarmUp,
     pub(crate) timeout: Duration,
     pub(crate) connect_timeout: Duration,
+    pub(crate) busy_poll: bool,
+    pub(crate) good_within: Option<Duration>,
+    pub(crate) series_every: Duration,
     pub(crate) cpus: Vec<usize>,
     pub(crate) interrupt: Arc<AtomicBool>,
 }
@@ -248,6 +261,11 @@ impl Checked {
                 config.connect_timeout,
                 Duration::from_millis(1),
             )?,
+            busy_poll: config.busy_poll,
+            good_within: config.good_within.map_or(Ok(None), |within| {
+                in_time("load.good_within", within, Duration::from_millis(1)).map(Some)
+            })?,
+            series_every: in_time("load.series_every", config.series_every, Duration::from_millis(250))?,
             cpus: cpus("load.cpus", config.cpus.as_deref())?,
             interrupt: Arc::clone(&config.interrupt),
         })

@@ -3,6 +3,7 @@
 //! Latencies are in microseconds. The names in JSON are stable; new ones may be added.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use seawall_core::Histogram;
 use serde::Serialize;
@@ -10,8 +11,10 @@ use serde::Serialize;
 use crate::collect::Totals;
 use crate::error::ErrorClass;
 use crate::output::hdr_base64;
+use crate::self_test::SelfTest;
 use crate::slo::SloResult;
 use crate::validity::{MIN_SENT_SHARE, SelfCheck, Validity, Verdict, judge};
+use crate::window::Window;
 
 /// How requests were paced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -61,6 +64,11 @@ pub struct Report {
     pub errors: BTreeMap<ErrorClass, u64>,
     /// Measured answers by status code.
     pub status: BTreeMap<u16, u64>,
+    /// Answers of the whole run by status code, those of the warm-up and of the end included.
+    pub status_total: BTreeMap<u16, u64>,
+    /// Answers that were good; absent unless [`LoadConfig::good_within`](crate::LoadConfig::good_within) says what is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub good: Option<Good>,
     /// Measured answers per second.
     pub rps: f64,
     /// Requests that were due per second (closed loop: sent).
@@ -91,6 +99,9 @@ pub struct Report {
     pub bytes_received: u64,
     /// May the numbers be used?
     pub validity: Validity,
+    /// What this client can do on this machine, if that was tested before the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub self_test: Option<SelfTest>,
     /// What became of the objectives; empty without any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub slo: Vec<SloResult>,
@@ -116,6 +127,21 @@ pub struct Report {
     /// All of `service_us`.
     #[serde(skip)]
     pub service: Histogram,
+}
+
+/// Answers 2xx, and how many of them came soon enough: what a service under too much load still does for its users.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Good {
+    /// The longest latency of a good answer, in microseconds.
+    pub within_us: f64,
+    /// Good answers that were measured.
+    pub total: u64,
+    /// Good answers per second.
+    pub rps: f64,
+    /// Good answers by status code.
+    pub status: BTreeMap<u16, u64>,
+    /// Latencies of all measured answers 2xx, good or late, from the due time (closed loop: from the send).
+    pub success_us: Latency,
 }
 
 /// Some quantiles of a distribution, in microseconds.
@@ -156,6 +182,10 @@ pub struct Second {
     pub p99: f64,
     /// Errors in this second, statuses 4xx and 5xx included.
     pub errors: u64,
+    /// Good answers per second; 0 unless the run says what is good.
+    pub good_rps: f64,
+    /// 99th percentile of the answers 2xx in this second, in microseconds; 0 likewise.
+    pub success_p99: f64,
 }
 
 /// A point of the percentile curve.
@@ -190,6 +220,7 @@ pub(crate) struct Setup {
     pub(crate) mode: Mode,
     pub(crate) connections: usize,
     pub(crate) threads: usize,
+    pub(crate) good_within: Option<Duration>,
 }
 
 impl Latency {
@@ -240,6 +271,8 @@ impl Report {
             censored_from_us: totals.censored_from_us(),
             errors: errors.filter(|&(_, count)| count > 0).collect(),
             status: counts.status.0.iter().copied().collect(),
+            status_total: totals.whole.status.0.iter().copied().collect(),
+            good: setup.good_within.map(|within| good(within, measured, duration_s)),
             rps: round(per_second(counts.answered), 10.0),
             offered_rps: round(offered_rps, 10.0),
             sent_rps: round(sent_rps, 10.0),
@@ -254,6 +287,7 @@ impl Report {
             run_delay_shares: self_check.run_delay_shares.iter().map(|&share| round(share, 1e3)).collect(),
             bytes_received: counts.bytes_in,
             validity: judge(&self_check),
+            self_test: None,
             slo: Vec::new(),
             notes: notes(&totals, &self_check),
             latency_hdr: hdr_base64(&latency),
@@ -283,6 +317,17 @@ impl Report {
     /// The numbers must not be used.
     pub fn is_invalid(&self) -> bool {
         self.validity.verdict == Verdict::Invalid
+    }
+}
+
+fn good(within: Duration, measured: &Window, duration_s: f64) -> Good {
+    let total = measured.counts.good.total();
+    Good {
+        within_us: micros(within.as_nanos() as u64),
+        total,
+        rps: if duration_s > 0.0 { round(total as f64 / duration_s, 10.0) } else { 0.0 },
+        status: measured.counts.good.0.iter().copied().collect(),
+        success_us: Latency::of(&measured.success),
     }
 }
 
@@ -339,7 +384,7 @@ pub(crate) fn micros(ns: u64) -> f64 {
 }
 
 /// Rounds to so many parts of one: numbers are read by people too.
-fn round(value: f64, parts: f64) -> f64 {
+pub(crate) fn round(value: f64, parts: f64) -> f64 {
     (value * parts).round() / parts
 }
 

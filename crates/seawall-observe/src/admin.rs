@@ -121,6 +121,10 @@ impl Admin {
         let runtime =
             Builder::new_current_thread().enable_all().max_blocking_threads(BLOCKING_THREADS).build();
         let runtime = runtime.map_err(AdminError::Thread)?;
+        #[cfg(feature = "pprof")]
+        if let Some(pprof) = &pprof {
+            profiling::fill(pprof, registry, runtime.handle());
+        }
         let health = Health::new();
         let tasks = Arc::<OnceLock<Tasks>>::default();
         let view = View {
@@ -164,6 +168,14 @@ impl Admin {
         #[cfg(feature = "pprof")]
         if let Some(pprof) = &self.pprof {
             pprof.show_tasks(tasks);
+        }
+    }
+
+    /// Shows a runtime of the program's on `/debug/seawall/runtime`, under `name`; without a profiler it does nothing.
+    #[cfg(feature = "pprof")]
+    pub fn show_runtime(&self, name: &'static str, handle: &tokio::runtime::Handle) {
+        if let Some(pprof) = &self.pprof {
+            pprof.show(crate::Section::Runtime, name, crate::tokio_runtime(handle));
         }
     }
 
@@ -236,9 +248,25 @@ fn app(view: View) -> App {
 /// The profiler's pages. Without a configuration they are there and say why there is nothing.
 #[cfg(feature = "pprof")]
 mod profiling {
+    use seawall_core::metrics::Registry;
     use seawall_http::{App, Context, Error, Response, Result, State};
+    use tokio::runtime::Handle;
 
     use super::View;
+    use crate::{Pprof, Section, sections, tokio_runtime};
+
+    /// What is known without anybody's help: of the registry, and of the listener's own runtime. The program adds what it
+    /// has with [`Pprof::show`].
+    pub(super) fn fill(pprof: &Pprof, registry: &Registry, own: &Handle) {
+        let of = |source: fn(&[seawall_core::metrics::Family]) -> serde_json::Value| {
+            let registry = registry.clone();
+            move || source(&registry.snapshot())
+        };
+        pprof.show(Section::Pools, "metrics", of(sections::pools));
+        pprof.show(Section::Limits, "metrics", of(sections::limits));
+        pprof.show(Section::Runtime, "workers", of(sections::workers));
+        pprof.show(Section::Runtime, "admin", tokio_runtime(own));
+    }
 
     const OFF: &str = "profiling is off: set AdminConfig::pprof\n";
 

@@ -14,8 +14,9 @@ use super::values::{self, Header};
 
 /// A list in one value: clap takes a plain `Vec` for an argument that is repeated.
 type Stages = Vec<Stage>;
-/// The same for addresses.
+/// The same for addresses and for CPUs.
 type Addresses = Vec<IpAddr>;
+type Cpus = Vec<usize>;
 
 /// When requests are sent.
 #[derive(Debug, Args)]
@@ -48,6 +49,12 @@ pub(super) struct PaceArgs {
     /// as deadline_shed, with the time it waited [default: it waits]
     #[arg(long, value_name = "TIME", value_parser = values::duration, requires = "pace")]
     deadline: Option<Duration>,
+    /// Count answers 2xx that are complete so soon after they were due (closed loop: sent): good in the JSON
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    good_within: Option<Duration>,
+    /// Length of a row of the series, a multiple of 250ms
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = values::duration)]
+    series_every: Duration,
     /// Warm-up before the measurement: a time, auto (until the answers are steady), or 0s
     #[arg(long, value_name = "TIME|auto", default_value = "auto", value_parser = values::warmup)]
     warmup: WarmUp,
@@ -65,6 +72,8 @@ impl PaceArgs {
         config.arrivals = if self.poisson { Arrivals::Poisson { seed } } else { Arrivals::Even };
         config.max_conns = self.max_conns;
         config.deadline = self.deadline;
+        config.good_within = self.good_within;
+        config.series_every = self.series_every;
         config.warmup = self.warmup;
     }
 }
@@ -72,7 +81,7 @@ impl PaceArgs {
 /// What is sent.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Request")]
-pub(super) struct RequestArgs {
+pub(crate) struct RequestArgs {
     /// The method [default: GET, with a body or a form POST]
     #[arg(short = 'm', long, value_name = "METHOD")]
     method: Option<String>,
@@ -95,7 +104,7 @@ pub(super) struct RequestArgs {
 }
 
 impl RequestArgs {
-    pub(super) fn put_into(&self, config: &mut LoadConfig) -> Result<()> {
+    pub(crate) fn put_into(&self, config: &mut LoadConfig) -> Result<()> {
         config.body = match &self.body {
             None => Vec::new(),
             Some(body) => match body.strip_prefix('@') {
@@ -130,6 +139,12 @@ pub(super) struct ConnectArgs {
     /// Generator threads; connections and rate are divided among them
     #[arg(short = 't', long, value_name = "N", default_value_t = 1)]
     pub(super) threads: usize,
+    /// CPUs for the generator threads, such as 2,3: thread k stays on the k-th of them [default: wherever there is room]
+    #[arg(long, value_name = "N,..", value_parser = values::cpus)]
+    cpus: Option<Cpus>,
+    /// Never sleep: the last microseconds of exactness, at the cost of a whole CPU per thread
+    #[arg(long)]
+    busy_poll: bool,
     /// How long an answer may take, counted from the send; it is an error then, and in the latencies
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = values::duration)]
     pub(super) timeout: Duration,
@@ -195,7 +210,13 @@ impl ConnectArgs {
         config.timeout = self.timeout;
         config.connect_timeout = self.connect_timeout;
         config.seed = self.seed;
+        config.cpus = self.cpus();
+        config.busy_poll = self.busy_poll;
         config.connect = self.connect();
+    }
+
+    pub(super) fn cpus(&self) -> Option<Vec<usize>> {
+        self.cpus.clone()
     }
 
     pub(super) fn connect(&self) -> ConnectConfig {
@@ -211,7 +232,7 @@ impl ConnectArgs {
 /// Whom an https target must be.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "TLS (https)")]
-pub(super) struct TlsArgs {
+pub(crate) struct TlsArgs {
     /// Trust these certificates (PEM) instead of the system's
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
@@ -230,7 +251,7 @@ pub(super) struct TlsArgs {
 }
 
 impl TlsArgs {
-    pub(super) fn config(&self) -> TlsConfig {
+    pub(crate) fn config(&self) -> TlsConfig {
         TlsConfig {
             ca: self.ca.clone(),
             cert: self.cert.clone(),

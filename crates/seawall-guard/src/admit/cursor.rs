@@ -61,6 +61,12 @@ impl Cursor {
         level <= self.last
     }
 
+    /// Takes back that an arrival was counted: it will be again.
+    pub(super) fn forget(&mut self, meta: &Meta) {
+        let level = level(meta);
+        self.arrivals[level] = self.arrivals[level].saturating_sub(1);
+    }
+
     pub(super) fn note_start(&mut self) {
         self.started = self.started.saturating_add(1);
     }

@@ -132,6 +132,11 @@ impl<T> State<T> {
         if important || !is_there(Part::Cursor) { Ok(()) } else { Err(Rejected::LowPriority) }
     }
 
+    /// Takes back a judgement that another one follows.
+    pub(super) fn forget(&mut self, meta: &Meta) {
+        self.cursor.forget(meta);
+    }
+
     /// Whether an answer could not be there before its deadline. With nothing in flight everybody may try: else a base
     /// that was measured in bad times would keep all away for ever, and nothing would be measured again.
     fn too_near(&self, deadline: Deadline, now: Instant) -> bool {

@@ -250,6 +250,15 @@ mod rules {
         assert_eq!(bench.drive(), "a");
     }
     #[test]
+    fn what_a_granted_start_waits_is_no_part_of_the_work() {
+        let start = time_zero();
+        let admission = Admission::<char>::new(&fixed(1, 10), None, start).unwrap();
+        let mut permit = admission.try_start(&Meta::new(start), start).unwrap();
+        let deadline = permit.deadline();
+        permit.begin(start + 30 * MS);
+        assert_eq!((permit.started(), permit.deadline()), (start + 30 * MS, deadline));
+    }
+    #[test]
     fn the_driver_hears_of_room_that_somebody_waits_for() {
         use std::sync::Arc;
         use std::sync::atomic::{AtomicU32, Ordering};

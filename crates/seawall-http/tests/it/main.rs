@@ -11,6 +11,7 @@ extern crate seawall_http as seawall;
 
 mod aborted;
 mod access_lines;
+mod admission;
 mod answers;
 mod binding;
 mod body;

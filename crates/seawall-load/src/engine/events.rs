@@ -373,10 +373,17 @@ impl<W: Work> Engine<'_, W> {
         window.latency.record(latency);
         if W::PACED {
             window.service.record(service);
+            self.waking.answered(service);
         }
         window.counts.answered += 1;
         if status != 0 {
             window.counts.status.add(status, 1); // messages have none
+        }
+        if let (Some(within), 200..=299) = (self.config.good_within_ns, status) {
+            window.success.record(latency);
+            if latency <= within {
+                window.counts.good.add(status, 1);
+            }
         }
         match (opinion, status) {
             (Opinion::Unexpected, _) => window.count_error(ErrorClass::ExpectFailed),
