@@ -116,9 +116,13 @@ impl<T> State<T> {
 
     /// The state of overload and the cursor, brought up to `now`.
     fn observe(&mut self, now: Instant) {
-        let waited =
-            self.queue.oldest().map(|(_, oldest)| now.saturating_duration_since(oldest.meta.arrived));
-        self.overload.observe(waited, self.max_queue_wait(), now);
+        match self.queue.oldest() {
+            None => self.overload.observe(None, Duration::ZERO, now), // which is all the same then
+            Some((_, oldest)) => {
+                let waited = now.saturating_duration_since(oldest.meta.arrived);
+                self.overload.observe(Some(waited), self.max_queue_wait(), now);
+            }
+        }
         self.cursor.observe(self.overload.overloaded(), now);
     }
 
@@ -141,7 +145,7 @@ impl<T> State<T> {
     /// that was measured in bad times would keep all away for ever, and nothing would be measured again.
     fn too_near(&self, deadline: Deadline, now: Instant) -> bool {
         let left = deadline.remaining(now);
-        left.is_zero() || left < self.needed() && self.in_flight > 0
+        left.is_zero() || self.in_flight > 0 && left < self.needed()
     }
 
     /// The time that an answer needs: the latency without queueing, never more than a quarter of what callers allow.

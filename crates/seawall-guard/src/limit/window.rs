@@ -62,6 +62,8 @@ pub(super) struct Gathering {
     /// workers, have their windows at the same time.
     zero: Instant,
     start: Instant,
+    /// The first of these moments behind `start`: found once per window, because it takes a division.
+    ends: Instant,
     samples: u32,
     dropped: u32,
     total: Duration,
@@ -84,6 +86,7 @@ impl Gathering {
             min_samples,
             zero: start,
             start,
+            ends: start + length,
             samples: 0,
             dropped: 0,
             total: Duration::ZERO,
@@ -104,9 +107,10 @@ impl Gathering {
         self.dropped = self.dropped.saturating_add(1);
     }
 
-    /// Which of the whole lengths since the start a moment lies in.
-    fn number(&self, at: Instant) -> u128 {
-        at.saturating_duration_since(self.zero).as_nanos() / self.length.as_nanos().max(1)
+    /// The first whole length from `zero` behind a moment.
+    fn end_behind(&self, at: Instant) -> Instant {
+        let number = at.saturating_duration_since(self.zero).as_nanos() / self.length.as_nanos().max(1);
+        self.zero + self.length * u32::try_from(number + 1).unwrap_or(u32::MAX)
     }
 
     /// Adds a sample; the finished window, if this was its last.
@@ -120,7 +124,7 @@ impl Gathering {
         self.allowed = self.allowed.saturating_add(sample.allowed);
         self.limited |= sample.in_flight >= limit;
         let length = sample.now.saturating_duration_since(self.start);
-        let enough = self.number(sample.now) > self.number(self.start) && self.samples >= self.min_samples;
+        let enough = sample.now >= self.ends && self.samples >= self.min_samples;
         if !enough && length < self.length * AT_MOST_LENGTHS && self.samples < u32::MAX {
             return None;
         }
@@ -138,7 +142,8 @@ impl Gathering {
             limited: self.limited,
             waiting: self.waiting,
         };
-        *self = Self { start: sample.now, ..Self::new(self.length, self.min_samples, self.zero) };
+        let ends = self.end_behind(sample.now);
+        *self = Self { start: sample.now, ends, ..Self::new(self.length, self.min_samples, self.zero) };
         Some(window)
     }
 }
