@@ -53,8 +53,9 @@ pub(super) struct State<T> {
 
 /// Waiting times beyond this many service times are of no use to anybody.
 const SERVICE_TIMES: u32 = 10;
-/// The queue is never bounded by time below this length for each tenant that stands in it: a mean says little about so
-/// few, and a tenant with nothing in the queue loses its turns.
+/// Nor below this for each tenant that stands in it: one with nothing in the queue loses its turns.
+const PLACES_OF_A_TENANT: u32 = 6;
+/// The queue is never bounded by time below this length: a mean says little about so few.
 const SHORTEST_QUEUE: u32 = 4;
 
 impl<T> State<T> {
@@ -108,7 +109,9 @@ impl<T> State<T> {
         };
         let per_entry = service.as_secs_f64() / f64::from(self.limiter.limit());
         let served_within = (span.as_secs_f64() / per_entry.max(1e-9)) as u32;
-        served_within.max(SHORTEST_QUEUE * self.queue.open_lanes().max(1)).min(self.config.max_queued)
+        let tenants = self.queue.open_lanes();
+        let shortest = if tenants > 1 { tenants * PLACES_OF_A_TENANT } else { SHORTEST_QUEUE };
+        served_within.max(shortest).min(self.config.max_queued)
     }
 
     /// The state of overload and the cursor, brought up to `now`.
