@@ -32,6 +32,9 @@ pub use seawall_http::websocket;
 #[cfg(feature = "acme")]
 pub use seawall_http::{AcmeConfig, LETS_ENCRYPT};
 pub use seawall_http::{
+    AnyLiveConfig, LiveConfig, LiveConfigError, OverloadConfig, OverloadLimit, OverloadPressure,
+};
+pub use seawall_http::{
     App, Bind, Body, BodyWriter, BuildError, ClientHeader, Context, Cookie, Endpoint, Error, Extract,
     ExtractOptional, Field, Form, Group, Handler, Header, Html, IntoError, IntoResponse, Invalid, Json,
     Listen, ListenAddr, Listeners, Middleware, Next, Path, ProxyConfig, ProxyProtocol, ProxyProtocolConfig,
