@@ -22,9 +22,9 @@ fn main() -> Result<()> {
     runtime.expect("a runtime starts").block_on(app.serve(&given.addr))
 }
 
-/// THE ONE PLACE that switches the protection against overload off.
+/// Without admission, and with a cap that is never reached.
 fn without_protection() -> ServerConfig {
-    ServerConfig { workers: Some(1), max_in_flight: 10_000_000, ..ServerConfig::default() }
+    ServerConfig { workers: Some(1), admission: None, max_in_flight: 10_000_000, ..ServerConfig::default() }
 }
 
 fn app(spins: Spins) -> App {

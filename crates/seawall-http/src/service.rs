@@ -194,7 +194,7 @@ impl Service {
 
 /// When the caller stops waiting, if it says so. What is wrong with its header, it hears when it is its turn.
 fn callers_deadline(head: &Head, arrived: Instant, longest: Option<Duration>) -> Option<Deadline> {
-    let longest = longest.filter(|_| timeout_header::is_sent(head))?;
+    let longest = longest.filter(|_| head.says_timeout())?;
     let left = timeout_header::remaining(head.headers()).ok()??;
     Some(Deadline::after(arrived, left.min(longest)))
 }

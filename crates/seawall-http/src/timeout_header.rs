@@ -8,18 +8,12 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName};
 
 use crate::error::{Error, Result};
-use crate::head::Head;
 
-const GRPC: HeaderName = HeaderName::from_static("grpc-timeout");
-const OWN: HeaderName = HeaderName::from_static("seawall-timeout-ms");
+pub(crate) const GRPC: HeaderName = HeaderName::from_static("grpc-timeout");
+pub(crate) const OWN: HeaderName = HeaderName::from_static("seawall-timeout-ms");
 
 /// How much of a bad value is told back: more than any good one has.
 const MAX_SHOWN: usize = 16;
-
-/// Whether a request says anything about its time, found out without the work of [`remaining`].
-pub(crate) fn is_sent(head: &Head) -> bool {
-    [OWN, GRPC].iter().any(|name| head.field(name.as_str()).is_some())
-}
 
 /// The shortest time that any of the headers gives; zero if a caller has none left.
 ///

@@ -168,6 +168,10 @@ impl Admin {
         let runtime = runtime.map_err(AdminError::Thread)?;
         #[cfg(feature = "pprof")]
         crate::provide_stacks();
+        #[cfg(feature = "pprof")]
+        if let Some(pprof) = &pprof {
+            profiling::fill(pprof, registry, runtime.handle());
+        }
         let health = Health::new();
         let configs = Configs::default();
         let tasks = Arc::<OnceLock<Tasks>>::default();
@@ -234,6 +238,14 @@ impl Admin {
         let config = config.into();
         config.count_in(&self.registry);
         self.configs.show(config);
+    }
+
+    /// Shows a runtime of the program's on `/debug/seawall/runtime`, under `name`; without a profiler it does nothing.
+    #[cfg(feature = "pprof")]
+    pub fn show_runtime(&self, name: &'static str, handle: &tokio::runtime::Handle) {
+        if let Some(pprof) = &self.pprof {
+            pprof.show(crate::Section::Runtime, name, crate::tokio_runtime(handle));
+        }
     }
 
     /// The profiler, if [`AdminConfig::pprof`] asked for it: to add to its pages.
@@ -306,9 +318,25 @@ fn app(view: View) -> App {
 /// The profiler's pages. Without a configuration they are there and say why there is nothing.
 #[cfg(feature = "pprof")]
 mod profiling {
+    use seawall_core::metrics::Registry;
     use seawall_http::{App, Context, Error, Response, Result, State};
+    use tokio::runtime::Handle;
 
     use super::View;
+    use crate::{Pprof, Section, sections, tokio_runtime};
+
+    /// What is known without anybody's help: of the registry, and of the listener's own runtime. The program adds what it
+    /// has with [`Pprof::show`].
+    pub(super) fn fill(pprof: &Pprof, registry: &Registry, own: &Handle) {
+        let of = |source: fn(&[seawall_core::metrics::Family]) -> serde_json::Value| {
+            let registry = registry.clone();
+            move || source(&registry.snapshot())
+        };
+        pprof.show(Section::Pools, "metrics", of(sections::pools));
+        pprof.show(Section::Limits, "metrics", of(sections::limits));
+        pprof.show(Section::Runtime, "workers", of(sections::workers));
+        pprof.show(Section::Runtime, "admin", tokio_runtime(own));
+    }
 
     const OFF: &str = "profiling is off: set AdminConfig::pprof\n";
 

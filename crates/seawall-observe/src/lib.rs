@@ -26,6 +26,8 @@ mod pprof;
 #[cfg(feature = "admin")]
 mod probes;
 mod process;
+#[cfg(all(feature = "pprof", feature = "admin"))]
+mod sections;
 mod signals;
 #[cfg(feature = "pprof")]
 pub mod sync;

@@ -45,12 +45,12 @@ async fn list(c: Context, view: State<View>) -> Result<Response> {
     c.json_pretty(200, &names)
 }
 
-async fn show(c: Context, view: State<View>, name: Path<String>) -> Result<Response> {
+async fn show(c: Context, view: State<View>, Path(name): Path<String>) -> Result<Response> {
     view.may_look(&c)?;
     answer(&c, &view.configs.named(&name)?)
 }
 
-async fn change(c: Context, view: State<View>, name: Path<String>) -> Result<Response> {
+async fn change(c: Context, view: State<View>, Path(name): Path<String>) -> Result<Response> {
     view.may_change(&c)?;
     let config = view.configs.named(&name)?;
     let body = c.body().await?;

@@ -22,6 +22,8 @@ pub struct Sample {
 pub struct Window {
     /// When the window was closed.
     pub end: Instant,
+    /// The same, counted from the limiter's start.
+    pub at: Duration,
     /// How long it lasted.
     pub length: Duration,
     /// How many ended in it; at least one.
@@ -56,6 +58,9 @@ impl Window {
 pub(super) struct Gathering {
     length: Duration,
     min_samples: u32,
+    /// When the limiter started: windows end at whole lengths from there, so that limiters with one start, on several
+    /// workers, have their windows at the same time.
+    zero: Instant,
     start: Instant,
     samples: u32,
     dropped: u32,
@@ -77,6 +82,7 @@ impl Gathering {
         Self {
             length,
             min_samples,
+            zero: start,
             start,
             samples: 0,
             dropped: 0,
@@ -98,6 +104,11 @@ impl Gathering {
         self.dropped = self.dropped.saturating_add(1);
     }
 
+    /// Which of the whole lengths since the start a moment lies in.
+    fn number(&self, at: Instant) -> u128 {
+        at.saturating_duration_since(self.zero).as_nanos() / self.length.as_nanos().max(1)
+    }
+
     /// Adds a sample; the finished window, if this was its last.
     pub(super) fn add(&mut self, sample: &Sample, limit: u32) -> Option<Window> {
         self.samples += 1;
@@ -109,12 +120,13 @@ impl Gathering {
         self.allowed = self.allowed.saturating_add(sample.allowed);
         self.limited |= sample.in_flight >= limit;
         let length = sample.now.saturating_duration_since(self.start);
-        let enough = length >= self.length && self.samples >= self.min_samples;
+        let enough = self.number(sample.now) > self.number(self.start) && self.samples >= self.min_samples;
         if !enough && length < self.length * AT_MOST_LENGTHS && self.samples < u32::MAX {
             return None;
         }
         let window = Window {
             end: sample.now,
+            at: sample.now.saturating_duration_since(self.zero),
             length,
             samples: self.samples,
             dropped: self.dropped,
@@ -126,7 +138,7 @@ impl Gathering {
             limited: self.limited,
             waiting: self.waiting,
         };
-        *self = Self::new(self.length, self.min_samples, sample.now);
+        *self = Self { start: sample.now, ..Self::new(self.length, self.min_samples, self.zero) };
         Some(window)
     }
 }

@@ -128,7 +128,7 @@ impl Context {
     }
 
     fn callers_deadline(&self, longest: Duration) -> Result<Option<Deadline>> {
-        if !timeout_header::is_sent(&self.0.head) {
+        if !self.0.head.says_timeout() {
             return Ok(None);
         }
         let left = timeout_header::remaining(self.headers())?;

@@ -38,6 +38,7 @@ struct Shared {
     gate: Gate,
     pressure: Arc<UnderPressure>,
     refusals: Refusals,
+    start: Instant,
     /// Workers that have not ended, and the news that the last one has.
     running: AtomicUsize,
     ended: Notify,
@@ -63,6 +64,7 @@ impl Peers {
                 gate: Gate::new(max_in_flight),
                 pressure: Arc::default(),
                 refusals: Refusals::new(registry),
+                start: clock::now(),
                 running: AtomicUsize::new(workers),
                 ended: Notify::new(),
             })),
@@ -81,8 +83,8 @@ impl Peers {
         config: &ServerConfig,
         in_order: bool,
     ) -> Result<Arc<Home>> {
-        let Shared { peers, gate, pressure, refusals, .. } = &*self.0;
-        let dispatcher = |config| Dispatcher::new(config, gate.clone(), in_order, service.metrics());
+        let Shared { peers, gate, pressure, refusals, start, .. } = &*self.0;
+        let dispatcher = |config| Dispatcher::new(config, gate.clone(), in_order, *start, service.metrics());
         let dispatcher = config.admission.as_ref().map(dispatcher).transpose()?;
         let entrance = Entrance::new(dispatcher, gate.clone(), Arc::clone(pressure), refusals.clone());
         Ok(Arc::new(Home::new(service.clone(), peers[number].in_flight.clone(), entrance, config)))

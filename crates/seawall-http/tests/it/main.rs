@@ -41,7 +41,6 @@ mod named;
 mod openapi;
 mod pre_routing;
 mod routing;
-mod running;
 mod server;
 mod sources;
 mod spans;

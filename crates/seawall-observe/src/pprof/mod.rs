@@ -180,7 +180,7 @@ impl Pprof {
     }
 
     /// Adds what `source` answers to a section, under `name`. It is called at each request for the page and must not
-    /// block.
+    /// block. Null is nothing to show. [`Admin`](crate::Admin) has added what the registry knows already.
     ///
     /// ```
     /// # use seawall_observe::{Pprof, PprofConfig, Section};
@@ -261,7 +261,8 @@ impl Pprof {
     fn section(&self, section: Section) -> Result<Response<Bytes>, Refusal> {
         let sections = self.0.sections.read();
         let ours = sections.iter().filter(|((of, _), _)| *of == section.name());
-        let shown: BTreeMap<_, _> = ours.map(|((_, name), source)| (*name, source())).collect();
+        let shown = ours.map(|((_, name), source)| (*name, source())).filter(|(_, value)| !value.is_null());
+        let shown: BTreeMap<_, _> = shown.collect();
         if shown.is_empty() {
             let reason = format!("nothing shows its {} here: Pprof::show(Section::..)", section.name());
             return Err(Refusal::Unavailable(reason));

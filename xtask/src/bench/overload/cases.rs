@@ -107,7 +107,8 @@ impl Handler {
     /// reason to refuse. tower's limit of eight would refuse the ninth.
     pub(super) fn closed_connections(self, peer: Peer) -> u32 {
         match self {
-            Self::Cpu | Self::Mixed => 2,
+            Self::Cpu => 4,
+            Self::Mixed => 2,
             Self::Slots if peer == Peer::AxumLimit => 8,
             Self::Slots => 12,
         }

@@ -35,6 +35,7 @@ pub(super) struct Spike {
     pub(super) normal_p99_ms: f64,
     pub(super) begin_s: f64,
     pub(super) end_s: f64,
+    pub(super) doubts: Vec<String>,
     pub(super) series: Vec<Row>,
 }
 
@@ -64,6 +65,7 @@ pub(super) struct Minute {
     pub(super) rss_early_kib: f64,
     pub(super) rss_late_kib: f64,
     pub(super) rss_max_kib: f64,
+    pub(super) doubts: Vec<String>,
 }
 
 impl Minute {
@@ -82,6 +84,7 @@ pub(super) fn spike(visit: &mut Visit) -> Result<Spike> {
     let run = visit.load(&Pace::Stages(stages), length)?;
     let begin_s = LEAD_S + CALM_S;
     let end_s = begin_s + SPIKE_S;
+    let doubts = visit.doubts(&run);
     let series = run.seen.series;
     let normal = sums::normal_p99_us(&series, LEAD_S, begin_s);
     let share = |from, to| sums::good_rps(&series, from, to) / capacity;
@@ -95,6 +98,7 @@ pub(super) fn spike(visit: &mut Visit) -> Result<Spike> {
         normal_p99_ms: normal / 1e3,
         begin_s,
         end_s,
+        doubts,
         series,
     };
     let recovery =
@@ -106,6 +110,7 @@ pub(super) fn spike(visit: &mut Visit) -> Result<Spike> {
         spike.share * 100.0,
         spike.first_second_share * 100.0
     );
+    say_doubts(&spike.doubts);
     Ok(spike)
 }
 
@@ -124,7 +129,7 @@ pub(super) fn steady(visit: &mut Visit) -> Result<Steady> {
         not_good_share: (1.0 - good as f64 / due).max(0.0),
         p99_ms: run.seen.good.success_us.p99 / 1e3,
         seconds: run.seen.duration_s,
-        doubts: run.seen.doubts(),
+        doubts: visit.doubts(&run),
     };
     println!(
         "{:<6} {:<14} {CALM}x with random gaps: refused {:.2} %, p99 {:.1} ms",
@@ -133,6 +138,7 @@ pub(super) fn steady(visit: &mut Visit) -> Result<Steady> {
         steady.refused_share * 100.0,
         steady.p99_ms
     );
+    say_doubts(&steady.doubts);
     Ok(steady)
 }
 
@@ -155,6 +161,7 @@ pub(super) fn minute(visit: &mut Visit) -> Result<Minute> {
         rss_early_kib: fifth(1),
         rss_late_kib: fifth(4),
         rss_max_kib: run.rss_max_kib(),
+        doubts: visit.doubts(&run),
     };
     println!(
         "{:<6} {:<14} memory {:.1} MiB before, then {:.1}, at the end {:.1} ({:+.1} %)",
@@ -165,5 +172,12 @@ pub(super) fn minute(visit: &mut Visit) -> Result<Minute> {
         minute.rss_late_kib / 1024.0,
         minute.growth() * 100.0
     );
+    say_doubts(&minute.doubts);
     Ok(minute)
+}
+
+fn say_doubts(doubts: &[String]) {
+    if !doubts.is_empty() {
+        println!("  INVALID: {}", doubts.join("; "));
+    }
 }

@@ -61,6 +61,13 @@ pub(in super::super) fn draw(results: &Results) -> String {
          <text class=\"h\" x=\"{LEFT}\" y=\"26\">What is left when more is asked for than a server can do</text>\n\
          <text class=\"m\" x=\"{LEFT}\" y=\"44\">One core; good: a success within 100 ms of the time it was due. Open loop.</text>\n"
     );
+    if results.rows.iter().any(|row| !row.valid) {
+        let _ = writeln!(
+            out,
+            "<text class=\"m\" x=\"{:.1}\" y=\"44\" text-anchor=\"end\">hollow: not sure</text>",
+            width - RIGHT
+        );
+    }
     for (at, (class, dashed, text)) in entries.iter().enumerate() {
         let x = LEFT + (at % per_line) as f64 * LEGEND_COLUMN;
         let y = TOP + 12.0 + (at / per_line) as f64 * LEGEND_LINE;

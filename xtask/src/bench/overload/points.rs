@@ -153,7 +153,8 @@ impl Visit {
         Ok(point)
     }
 
-    fn doubts(&self, run: &Run) -> Vec<String> {
+    /// Why the numbers of a run may say more about the machine than about the server.
+    pub(super) fn doubts(&self, run: &Run) -> Vec<String> {
         let mut doubts = run.seen.doubts();
         // Go runs many threads, which wait for one another.
         if run.waited_share > MOST_WAITING && self.peer != Peer::Echo4 {
@@ -258,8 +259,8 @@ fn refusal_price(points: &[Point], of: &Point) -> Option<f64> {
 fn row(point: &Point, refusal_us: Option<f64>) -> Row {
     let capacity = point.capacity();
     let share = point.good_rps / capacity.rps;
-    let answer_us = if point.handler.computes() { 1e6 / capacity.rps } else { capacity.answer_us };
-    let prices = refusal_us.map(|refusal_us| Prices { capacity: capacity.rps, answer_us, refusal_us });
+    let (rps, answer_us, computes) = (capacity.rps, capacity.answer_us, point.handler.computes());
+    let prices = refusal_us.map(|refusal_us| Prices { capacity: rps, answer_us, refusal_us, computes });
     let ceiling = prices.map(|prices| prices.ceiling(point.offered_rps / capacity.rps));
     let mut doubts = point.doubts.clone();
     if !point.is_steady() {

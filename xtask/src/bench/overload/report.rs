@@ -22,15 +22,24 @@ pub(in super::super) fn render(results: &Results) -> String {
         );
         let p99 = |row: &Row| row.p99_ms.map_or("–".to_owned(), milliseconds);
         let _ = write!(text, "\n### {title}: p99 of the answers in ms\n{}", table(results, &rows, p99));
-        if rows.iter().any(|row| !row.valid) {
-            text += "\n\\* the capacity moved meanwhile, or the generator was the limit.\n";
-        }
         let ours: Vec<_> = rows.into_iter().filter(|row| row.server == Peer::Seawall).collect();
         if !ours.is_empty() {
             let _ = write!(text, "\n### {title}: Seawall's price\n{}", prices(&ours));
         }
     }
-    text + &spikes(results) + &steady(results) + &minutes(results) + &goals::render(results)
+    text = text + &spikes(results) + &steady(results) + &minutes(results);
+    if has_doubts(results) {
+        text +=
+            "\n\\* the capacity moved meanwhile, or the generator was the limit, or a core had other work.\n";
+    }
+    text + &goals::render(results)
+}
+
+fn has_doubts(results: &Results) -> bool {
+    results.rows.iter().any(|row| !row.valid)
+        || results.spikes.iter().any(|spike| !spike.doubts.is_empty())
+        || results.steady.iter().any(|steady| !steady.doubts.is_empty())
+        || results.minutes.iter().any(|minute| !minute.doubts.is_empty())
 }
 
 pub(super) fn handlers(results: &Results) -> Vec<Handler> {
@@ -109,6 +118,10 @@ fn milliseconds(ms: f64) -> String {
     if ms < 100.0 { format!("{ms:.1}") } else { format!("{ms:.0}") }
 }
 
+fn star(doubts: &[String]) -> &'static str {
+    if doubts.is_empty() { "" } else { "*" }
+}
+
 fn spikes(results: &Results) -> String {
     let Some(first) = results.spikes.first() else { return String::new() };
     let mut text = format!(
@@ -118,8 +131,9 @@ fn spikes(results: &Results) -> String {
     for spike in &results.spikes {
         let _ = writeln!(
             text,
-            "| {} | {:.1} | {:.1} | {} |",
+            "| {}{} | {:.1} | {:.1} | {} |",
             bold_label(results, spike.server),
+            star(&spike.doubts),
             spike.first_second_share * 100.0,
             spike.share * 100.0,
             spike.recovery_s.map_or("more than 8 s".to_owned(), |s| format!("{s:.2} s"))
@@ -135,11 +149,11 @@ fn steady(results: &Results) -> String {
         first.handler.title()
     );
     for steady in &results.steady {
-        let doubt = if steady.doubts.is_empty() { "" } else { "*" };
         let _ = writeln!(
             text,
-            "| {} | {:.2}{doubt} | {:.2} | {} |",
+            "| {}{} | {:.2} | {:.2} | {} |",
             bold_label(results, steady.server),
+            star(&steady.doubts),
             steady.refused_share * 100.0,
             steady.not_good_share * 100.0,
             milliseconds(steady.p99_ms)
@@ -153,8 +167,9 @@ fn minutes(results: &Results) -> String {
     for minute in &results.minutes {
         let _ = writeln!(
             text,
-            "\nA minute at {}x, {}: {:.1} % of the capacity were good; memory {:.1} MiB before, {:.1} MiB in its second \
+            "\nA minute{} at {}x, {}: {:.1} % of the capacity were good; memory {:.1} MiB before, {:.1} MiB in its second \
              fifth, {:.1} MiB in its last ({:+.1} %), {:.1} MiB at most.",
+            star(&minute.doubts),
             minute.offered_x,
             minute.handler.title(),
             minute.goodput_share * 100.0,

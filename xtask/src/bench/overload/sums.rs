@@ -17,18 +17,21 @@ pub(super) struct Prices {
     /// CPU of an answer and of a refusal.
     pub(super) answer_us: f64,
     pub(super) refusal_us: f64,
+    /// It uses all CPU that it gets when it answers at its capacity. Else it has a whole core.
+    pub(super) computes: bool,
 }
 
 impl Prices {
     /// The share of the capacity that is left at best if `times` the capacity are asked for and every request that is
-    /// not answered is refused, on one core. Of a handler that only computes an answer costs all of `1 / capacity`,
-    /// and this is (1 - k r) / (1 - r) with r the cost of a refusal over that of an answer.
+    /// not answered is refused. Of a handler that only computes this is (1 - k r) / (1 - r), with k the multiple and r the
+    /// cost of a refusal over that of an answer, however much of a core it gets.
     pub(super) fn ceiling(self, times: f64) -> f64 {
+        let core = if self.computes { self.capacity * self.answer_us / 1e6 } else { 1.0 };
         let refusing_all = times * self.capacity * self.refusal_us / 1e6;
         let answering_all = self.capacity * (self.answer_us - self.refusal_us) / 1e6;
         let best = times.min(1.0);
         // Where an answer costs no more than a refusal there is no trade: only the core's time is a bound.
-        if answering_all <= 0.0 { best } else { ((1.0 - refusing_all) / answering_all).clamp(0.0, best) }
+        if answering_all <= 0.0 { best } else { ((core - refusing_all) / answering_all).clamp(0.0, best) }
     }
 }
 
@@ -98,7 +101,8 @@ mod tests {
     #[test]
     fn the_ceiling_of_computing_is_the_known_formula() {
         for (refusal_us, k) in [(5.0, 10.0), (10.0, 10.0), (7.0, 2.0), (7.0, 50.0), (20.0, 30.0)] {
-            let prices = Prices { capacity: 800.0, answer_us: 1_250.0, refusal_us };
+            // Half of the core had other work.
+            let prices = Prices { capacity: 400.0, answer_us: 1_250.0, refusal_us, computes: true };
             let r = refusal_us / 1_250.0;
             near(prices.ceiling(k), (1.0 - k * r) / (1.0 - r));
         }
@@ -106,7 +110,7 @@ mod tests {
 
     #[test]
     fn no_more_than_is_asked_for_and_no_less_than_nothing() {
-        let prices = Prices { capacity: 1_000.0, answer_us: 1_000.0, refusal_us: 10.0 };
+        let prices = Prices { capacity: 1_000.0, answer_us: 1_000.0, refusal_us: 10.0, computes: true };
         near(prices.ceiling(0.5), 0.5);
         near(prices.ceiling(1.0), 1.0);
         near(prices.ceiling(200.0), 0.0);
@@ -115,7 +119,7 @@ mod tests {
     #[test]
     fn waiting_leaves_cpu_for_refusals() {
         // 1,500 answers of 20 us use 3 % of the core.
-        let prices = Prices { capacity: 1_500.0, answer_us: 20.0, refusal_us: 10.0 };
+        let prices = Prices { capacity: 1_500.0, answer_us: 20.0, refusal_us: 10.0, computes: false };
         near(prices.ceiling(10.0), 1.0);
         near(prices.ceiling(66.0), (1.0 - 0.99) / 0.015);
         near(Prices { answer_us: 10.0, ..prices }.ceiling(10.0), 1.0);

@@ -123,7 +123,8 @@ async fn run(conn: &mut Conn, home: &Home) -> Result<End, Lost> {
             step = Box::pin(conn.wait(*queued, home)).await?;
         }
         let next = match &mut step {
-            Step::Answer(exchange) => conn.exchange(exchange, home).await?,
+            // In a box, too: a connection is idle most of the time.
+            Step::Answer(exchange) => Box::pin(conn.exchange(exchange, home)).await?,
             Step::Refused { goes_on, .. } => {
                 if *goes_on {
                     Next::Request
