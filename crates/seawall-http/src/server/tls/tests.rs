@@ -73,7 +73,11 @@ fn who_waits_goes_on_when_a_turn_is_free() {
             let (server, client) = UnixStream::pair().unwrap();
             let (tls, turns, connector) = (tls.clone(), Arc::clone(&turns), connector.clone());
             all.spawn(async move { tls.accept(Stream::Unix(server), &turns).await.is_ok() });
-            all.spawn(async move { connector.connect(name(), client).await.is_ok() });
+            all.spawn(async move {
+                let Ok(mut stream) = connector.connect(name(), client).await else { return false };
+                let _ = stream.read(&mut [0]).await; // it stays until the server has done its part
+                true
+            });
         }
         for _ in 0..100 {
             yield_now().await;
