@@ -184,7 +184,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(read(folder.path()), Err("it is no file".to_owned()));
         let large = folder.path().join("large.toml");
-        std::fs::write(&large, "#".repeat((1 << 20) + 1)).unwrap();
+        fs::write(&large, "#".repeat((1 << 20) + 1)).unwrap();
         assert_eq!(read(&large), Err("it has more than 1 MiB".to_owned()));
     }
 }

@@ -16,8 +16,7 @@ use seawall_http::{
     ServerConfig,
 };
 
-use crate::live::wait_until;
-use crate::running::{Running, one_worker, read_until};
+use crate::live::{Live, read_until, wait_until};
 use crate::sample;
 use crate::tracing::Lines;
 
@@ -174,12 +173,12 @@ fn one_slot() -> ServerConfig {
         deadline: 6 * long,
         ..AdmissionConfig::default()
     };
-    ServerConfig { admission: Some(admission), ..one_worker() }
+    ServerConfig { admission: Some(admission), workers: Some(1), ..ServerConfig::default() }
 }
 
 /// A server whose requests to `/hold` last until they are let go, and what changes it.
 struct Held {
-    server: Running,
+    server: Live,
     overload: LiveConfig<OverloadConfig>,
     registry: Registry,
     begun: Arc<AtomicU32>,
@@ -204,7 +203,7 @@ impl Held {
         let registry = app.metrics();
         let (app, overload) = app.overload_control().unwrap();
         prepare(&overload);
-        Self { server: Running::start(app, one_slot()), overload, registry, begun, go }
+        Self { server: Live::with(app, one_slot()), overload, registry, begun, go }
     }
 
     fn get(&self, target: &str) -> TcpStream {

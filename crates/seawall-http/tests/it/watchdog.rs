@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use seawall_http::{App, ServerConfig};
 
-use crate::live::wait_until;
-use crate::running::{LIMIT, one_worker, read_until};
+use crate::live::{LIMIT, Live, read_until, wait_until};
 use crate::sample;
 use crate::tracing::Lines;
 
@@ -26,7 +25,8 @@ fn check(wait: fn(&AtomicBool)) {
     };
     let app = App::new().get("/", block);
     let registry = app.metrics();
-    let server = app.config(one_worker()).bind("127.0.0.1:0").unwrap();
+    let server =
+        app.config(ServerConfig { workers: Some(1), ..ServerConfig::default() }).bind("127.0.0.1:0").unwrap();
     let (addr, stop) = (server.local_addr(), server.handle());
     let lines = Lines::default();
     let theirs = lines.clone();
@@ -88,8 +88,12 @@ fn a_handler_that_waits_as_it_should_is_not_stuck() {
     };
     let app = App::new().get("/", slow);
     let registry = app.metrics();
-    let config = ServerConfig { stuck_after: Some(Duration::from_secs(1)), ..one_worker() };
-    let server = crate::running::Running::start(app, config);
+    let config = ServerConfig {
+        stuck_after: Some(Duration::from_secs(1)),
+        workers: Some(1),
+        ..ServerConfig::default()
+    };
+    let server = Live::with(app, config);
     assert!(server.ask("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").ends_with("slow"));
     assert_eq!(sample(&registry, "seawall_worker_stuck_total", "worker=0"), 0);
 }
