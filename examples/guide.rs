@@ -24,6 +24,7 @@ chapters! {
     tls "tls.md"
     behind_a_proxy "behind-a-proxy.md"
     timeouts_and_limits "timeouts-and-limits.md"
+    live_configuration "live-configuration.md"
     overload "overload.md"
     rate_limits "rate-limits.md"
     shutdown_and_restarts "shutdown-and-restarts.md"

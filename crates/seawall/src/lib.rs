@@ -35,7 +35,8 @@ pub use seawall_http::websocket;
 #[cfg(feature = "acme")]
 pub use seawall_http::{AcmeConfig, LETS_ENCRYPT};
 pub use seawall_http::{
-    AdmissionConfig, Algorithm, LimitConfig, PressureConfig, Priority, RequestHead, Standing,
+    AdmissionConfig, Algorithm, AnyLiveConfig, LimitConfig, LiveConfig, LiveConfigError, OverloadConfig,
+    OverloadLimit, OverloadPressure, PressureConfig, Priority, RequestHead, Standing,
 };
 pub use seawall_http::{
     App, Bind, Body, BodyWriter, BuildError, ClientHeader, Context, Cookie, Endpoint, Error, Extract,

@@ -59,6 +59,7 @@ pub use collect::CpuMethod;
 pub use route::Section;
 #[cfg(feature = "admin")]
 pub use runtime::tokio_runtime;
+pub use threads::provide_stacks;
 pub use token::Token;
 
 const NO_FRAME_POINTERS: &str = "stacks cannot be walked: build with `-C force-frame-pointers=yes`, \
@@ -165,6 +166,12 @@ impl Pprof {
     #[cfg(feature = "tasks")]
     pub fn show_tasks(&self, tasks: &seawall_tasks::Tasks) {
         let _ = self.0.tasks.set(tasks.clone());
+    }
+
+    /// What a request has to carry, if anything.
+    #[cfg(feature = "admin")]
+    pub(crate) fn token(&self) -> Option<&Token> {
+        self.0.config.token.as_ref()
     }
 
     #[cfg(feature = "tasks")]

@@ -122,7 +122,9 @@ impl Dispatcher {
     /// # Errors
     /// If a field is outside its range; everything stays as it was.
     pub(super) fn reconfigure(&self, config: &AdmissionConfig) -> Result<(), ConfigError> {
-        self.admission.reconfigure(config, clock::now())
+        self.admission.reconfigure(config, clock::now())?;
+        self.news.notify_one(); // whoever waits may have room now
+        Ok(())
     }
 
     /// Drives the queue for as long as it is polled. One per worker, as a task of its runtime.
