@@ -108,7 +108,7 @@ proptest! {
         }
     }
 
-    /// 12 keys in 8 slots, in quick succession, so that keys are evicted in debt and come back: newcomers may get
+    /// 12 keys in 7 slots, in quick succession, so that keys are evicted in debt and come back: newcomers may get
     /// less, but nobody ever gets more than the log allows.
     #[test]
     fn a_table_that_is_too_small_never_gives_more(
@@ -118,7 +118,7 @@ proptest! {
     ) {
         let start = time_zero();
         let each = RateLimitConfig { interval: Duration::from_nanos(interval), burst };
-        let config = KeyedRateLimitConfig { each, max_keys: 8 };
+        let config = KeyedRateLimitConfig { each, max_keys: 7 };
         let limit = KeyedRateLimit::new(&config, FixedSeed::default(), start).unwrap();
         let mut oracles = HashMap::new();
         let mut now = Duration::ZERO;
@@ -136,7 +136,7 @@ proptest! {
 fn idle_keys_cost_a_newcomer_nothing() {
     let start = time_zero();
     let each = RateLimitConfig { interval: Duration::from_secs(1), burst: 1 };
-    let config = KeyedRateLimitConfig { each, max_keys: 8 };
+    let config = KeyedRateLimitConfig { each, max_keys: 7 };
     let limit = KeyedRateLimit::new(&config, FixedSeed::default(), start).unwrap();
     for second in 0..10_000 {
         let now = start + Duration::from_secs(second);
@@ -145,18 +145,18 @@ fn idle_keys_cost_a_newcomer_nothing() {
 }
 
 #[test]
-fn a_full_set_refuses_the_newcomer_and_keeps_its_eight() {
+fn a_full_set_refuses_the_newcomer_and_keeps_its_seven() {
     let start = time_zero();
     let each = RateLimitConfig { interval: Duration::from_secs(1), burst: 1 };
-    let config = KeyedRateLimitConfig { each, max_keys: 8 };
+    let config = KeyedRateLimitConfig { each, max_keys: 7 };
     let limit = KeyedRateLimit::new(&config, FixedSeed::default(), start).unwrap();
-    for key in 0..8 {
+    for key in 0..7 {
         assert_eq!(limit.try_take(&key, 1, start), Ok(()));
     }
     let refused = Err(Rejected::RateLimited { retry_after: Duration::from_secs(1) });
     assert_eq!(limit.try_take(&8, 1, start), refused);
     let later = start + Duration::from_secs(1);
-    for key in 0..8 {
+    for key in 0..7 {
         assert_eq!(limit.try_take(&key, 1, later), Ok(()));
     }
 }
@@ -226,5 +226,5 @@ fn a_burst_of_years_is_refused() {
 fn a_table_of_no_keys_is_refused() {
     let config = KeyedRateLimitConfig { max_keys: 0, ..KeyedRateLimitConfig::default() };
     let error = KeyedRateLimit::new(&config, FixedSeed::default(), time_zero()).unwrap_err();
-    assert_eq!(error.to_string(), "`rate_limit.max_keys` is 0, but must be 8 to 16777216");
+    assert_eq!(error.to_string(), "`rate_limit.max_keys` is 0, but must be 7 to 16777216");
 }

@@ -39,7 +39,7 @@ pub struct RateLimiterConfig {
     pub per: Duration,
     /// Requests that may come at once after a pause, 1 to 1,000,000. Default, zero: as many as `requests`.
     pub burst: u32,
-    /// Callers told apart at once, 8 to 16,777,216, 17 bytes each. A table that is too small gives newcomers less,
+    /// Callers told apart at once, 7 to 16,777,216, 18 to 37 bytes each. A table that is too small gives newcomers less,
     /// nobody more. Default 65,536.
     pub max_keys: u32,
     /// Leading bits of an IPv6 address that are one caller, 32 to 128. Default 64: a household has all addresses below
