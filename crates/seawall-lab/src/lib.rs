@@ -14,3 +14,4 @@ pub mod load_probe;
 pub mod report;
 pub mod search;
 pub mod signals;
+pub mod stats;
