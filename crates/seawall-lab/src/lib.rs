@@ -3,14 +3,22 @@
 //! - [`drive`]: the search driven by real probes, within a budget of time.
 //! - [`search`]: which rate to try next, and the knee as an interval. Pure.
 //! - [`signals`]: what a process costs, read from `/proc` and from Seawall's own signals endpoint.
+//! - [`laws`]: Little, utilisation, and the Universal Scalability Law. Pure.
+//! - [`profile`]: where the CPU and the memory went.
+//! - [`diagnose`]: signals in, ranked causes out.
+//! - [`artifact`]: all of that as one JSON document.
 //! - [`report`]: one self-contained HTML file out of a plain data struct. Pure.
 //!
 //! Left out on purpose: running the service and sending the load. The `seawall` command does the first and
 //! `seawall-load` the second; the lab only decides, reads and draws.
 
+pub mod artifact;
 mod clock;
+pub mod diagnose;
 pub mod drive;
+pub mod laws;
 pub mod load_probe;
+pub mod profile;
 pub mod report;
 pub mod search;
 pub mod signals;

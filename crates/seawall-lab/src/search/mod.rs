@@ -6,10 +6,12 @@
 //!
 //! Left out: choosing how long one probe lasts and letting the service drain between probes. The driver knows both.
 
+mod interval;
 mod knee;
 mod slo;
 #[cfg(test)]
 mod tests;
 
+pub use interval::{Axis, KneeInterval, KneeProbe};
 pub use knee::{Answer, Ending, KneeSearch, Next, ProbePoint, SearchConfig, Stage};
 pub use slo::{Estimate, Judgement, Measurement, Slo};

@@ -10,6 +10,7 @@
 pub mod http;
 pub mod proc_fs;
 pub mod sampler;
+pub mod series;
 pub mod usage;
 
 pub use proc_fs::ProcessSample;
