@@ -14,6 +14,7 @@
 
 pub mod artifact;
 mod clock;
+pub mod compare;
 pub mod diagnose;
 pub mod drive;
 pub mod laws;

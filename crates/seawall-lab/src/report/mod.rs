@@ -9,6 +9,7 @@ mod checks;
 mod data;
 mod format;
 mod knee;
+pub mod lab;
 mod page;
 mod resources;
 mod sale;

@@ -7,9 +7,9 @@ use super::format::{bytes, escape, grouped, millis, number, percent, script_json
 use super::{checks, knee, resources, sale};
 use crate::search::Ending;
 
-const STYLE: &str = include_str!("assets/report.css");
-const SCRIPT: &str = include_str!("assets/report.js");
-const MARK: &str = include_str!("assets/mark.svg");
+pub(super) const STYLE: &str = concat!(include_str!("assets/report.css"), include_str!("assets/lab.css"));
+pub(super) const SCRIPT: &str = concat!(include_str!("assets/report.js"), include_str!("assets/lab.js"));
+pub(super) const MARK: &str = include_str!("assets/mark.svg");
 
 /// Renders the report. Pure; all text is escaped.
 pub fn html(report: &Report) -> String {

@@ -110,7 +110,8 @@ mod tests {
         let pairs: Vec<(Counts, Counts)> =
             (0..4).map(|_| (block(&mut random, 1.0, 0.1), block(&mut random, 1.3, 0.1))).collect();
         let of = |side: Vec<&Counts>| Counts::merged(side).quantile(0.9).unwrap() as f64;
-        let expected = (of(pairs.iter().map(|p| &p.1).collect()) / of(pairs.iter().map(|p| &p.0).collect())).ln();
+        let expected =
+            (of(pairs.iter().map(|p| &p.1).collect()) / of(pairs.iter().map(|p| &p.0).collect())).ln();
         let pairs: Vec<(&Counts, &Counts)> = pairs.iter().map(|(a, b)| (a, b)).collect();
         let found = bootstrap_quantiles(&pairs, &[0.9], 10, &mut random);
         assert!((found[0].estimate - expected).abs() < 1e-12);

@@ -34,7 +34,8 @@ fn tail(lambda: f64) -> f64 {
     if lambda < 0.2 {
         return 1.0; // the series converges too slowly, and the answer is 1 to twelve digits
     }
-    let term = |k: i32| (-2.0 * f64::from(k * k) * lambda * lambda).exp() * if k % 2 == 1 { 1.0 } else { -1.0 };
+    let term =
+        |k: i32| (-2.0 * f64::from(k * k) * lambda * lambda).exp() * if k % 2 == 1 { 1.0 } else { -1.0 };
     (2.0 * (1..=100).map(term).sum::<f64>()).clamp(0.0, 1.0)
 }
 

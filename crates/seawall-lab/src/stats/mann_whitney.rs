@@ -107,7 +107,8 @@ mod tests {
             if choice.count_ones() as usize != a.len() {
                 continue;
             }
-            let sum: f64 = ranks.iter().enumerate().filter(|(i, _)| choice >> i & 1 == 1).map(|(_, r)| r).sum();
+            let sum: f64 =
+                ranks.iter().enumerate().filter(|(i, _)| choice >> i & 1 == 1).map(|(_, r)| r).sum();
             all += 1;
             low += u32::from(sum <= observed + 1e-9);
             high += u32::from(sum >= observed - 1e-9);

@@ -103,7 +103,8 @@ mod tests {
         let observed: f64 = ranks.iter().zip(&moved).filter(|(_, d)| **d > 0.0).map(|(r, _)| r).sum();
         let (mut low, mut high) = (0u32, 0u32);
         for signs in 0u32..1 << moved.len() {
-            let sum: f64 = ranks.iter().enumerate().filter(|(i, _)| signs >> i & 1 == 1).map(|(_, r)| r).sum();
+            let sum: f64 =
+                ranks.iter().enumerate().filter(|(i, _)| signs >> i & 1 == 1).map(|(_, r)| r).sum();
             low += u32::from(sum <= observed + 1e-9);
             high += u32::from(sum >= observed - 1e-9);
         }

@@ -232,6 +232,7 @@ impl<'a> Drawing<'a> {
 
     fn marks(&mut self, out: &mut String) {
         let _ = write!(out, "<g clip-path=\"url(#{})\"><g class=\"stretch marks\">", self.clip);
+        self.heat(out);
         for index in 0..self.chart.series.len() {
             let series = &self.chart.series[index];
             let tone = series.tone.class();
@@ -246,6 +247,7 @@ impl<'a> Drawing<'a> {
                 Shape::Dashed => path("line dashed", self.line(&points)),
                 Shape::Dots => path("dots", self.dots(&points)),
                 Shape::Bars => path("bars", self.bars(&points)),
+                Shape::Band => path("area band", self.area(&points)),
                 Shape::Area | Shape::Stacked => {
                     let fill = if series.shape == Shape::Area { "area" } else { "area stacked" };
                     path(fill, self.area(&points));
@@ -254,6 +256,27 @@ impl<'a> Drawing<'a> {
             }
         }
         out.push_str("</g></g>");
+    }
+
+    /// The cells are defined once per chart, a unit square each; here they are only put into place.
+    fn heat(&self, out: &mut String) {
+        let Some(((from, to), (low, high), (columns, rows))) =
+            self.chart.heat.as_ref().and_then(|heat| Some((heat.span()?, heat.range()?, heat.size())))
+        else {
+            return;
+        };
+        let (Some(left), Some(right), Some(top), Some(bottom)) =
+            (self.px(from), self.px(to), self.py(high), self.py(low))
+        else {
+            return;
+        };
+        let _ = write!(
+            out,
+            "<use class=\"heat\" href=\"#heat-{}\" transform=\"translate({left:.2} {top:.2}) scale({:.5} {:.5})\"/>",
+            self.chart.id,
+            (right - left) / columns as f64,
+            (bottom - top) / rows as f64,
+        );
     }
 
     /// Runs of points without a gap, in pixels: (x, bottom, top).

@@ -1,0 +1,23 @@
+//! The lab's report: one self-contained HTML file out of a [`LabReport`].
+//!
+//! [`lab_html`] is pure. Fourteen sections, always in the same order, so that two reports can be read side by side; a section
+//! without data is one line that says why.
+
+mod data;
+mod diagnosis;
+mod flame;
+mod forest;
+mod latency;
+mod load;
+mod page;
+mod strip;
+mod tables;
+mod usage;
+mod water;
+
+pub use data::{
+    Collected, Endpoint, ErrorCount, HeatColumn, KernelHistogram, LabReport, Mood, NamedProfile, Objective,
+    ProfilePair, Spectrum, StageTime, WaterStage, Waterfall,
+};
+pub use page::lab_html;
+pub use water::waterfalls;
