@@ -2,7 +2,7 @@
 //!
 //! Here are the arguments, the signals and the exit codes; the measuring is seawall-load's.
 
-mod args;
+pub(crate) mod args;
 mod live;
 mod output;
 mod progress;
@@ -11,7 +11,7 @@ mod replay;
 mod scenario;
 mod sink;
 mod text;
-mod values;
+pub(crate) mod values;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -166,7 +166,7 @@ fn usage(error: &ConfigError) -> ExitCode {
 }
 
 /// The first Ctrl-C ends the run with a report, the second one ends the process.
-fn stop_on_signals(interrupt: &Arc<AtomicBool>) -> Result<()> {
+pub(crate) fn stop_on_signals(interrupt: &Arc<AtomicBool>) -> Result<()> {
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         let second = (signal, i32::from(INTERRUPTED), Arc::clone(interrupt));
         signal_hook::flag::register_conditional_shutdown(second.0, second.1, second.2)

@@ -1,9 +1,10 @@
-//! The `seawall` command: `load` measures any HTTP service, `demo` shows everything Seawall can do on its own one, `new`
+//! The `seawall` command: `load` measures any HTTP service, `lab` finds its limits and compares builds, `demo` shows everything Seawall can do on its own one, `new`
 //! begins another, `routes` explains a route table.
 //!
 //! Each subcommand is a module; here is only which one runs, and how an error becomes text and an exit code.
 
 mod demo;
+mod lab;
 mod load;
 mod new;
 mod routes;
@@ -27,6 +28,8 @@ struct Cli {
 enum Command {
     /// Puts load on an HTTP service and measures it honestly
     Load(Box<load::LoadArgs>),
+    /// Finds limits, names causes, compares builds, shows it
+    Lab(Box<lab::LabArgs>),
     /// Says which route of a table each request finds, and why
     Routes(routes::RoutesArgs),
     /// Starts a flash sale, finds its knee, sells it out, checks every order, and shows a report
@@ -41,6 +44,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Load(args) => load::run(&args),
+        Command::Lab(args) => lab::run(&args),
         Command::Routes(args) => routes::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::New(args) => new::run(&args),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use seawall_lab::report::Fact;
 
 /// The facts for the report's last section, in the order to show.
-pub(super) fn facts(service_cpus: &[usize], generator_cpus: &[usize], more: Vec<Fact>) -> Vec<Fact> {
+pub(crate) fn facts(service_cpus: &[usize], generator_cpus: &[usize], more: Vec<Fact>) -> Vec<Fact> {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
@@ -24,18 +24,18 @@ pub(super) fn facts(service_cpus: &[usize], generator_cpus: &[usize], more: Vec<
 }
 
 /// A fact from its name and value.
-pub(super) fn fact(name: &str, value: impl Into<String>) -> Fact {
+pub(crate) fn fact(name: &str, value: impl Into<String>) -> Fact {
     Fact { name: name.to_owned(), value: value.into() }
 }
 
-fn processor(cpuinfo: &str) -> String {
+pub(crate) fn processor(cpuinfo: &str) -> String {
     let value = |line: &str| line.split_once(':').map(|(_, value)| value.trim().to_owned());
     let model = cpuinfo.lines().find(|line| line.starts_with("model name")).and_then(value);
     let count = cpuinfo.lines().filter(|line| line.starts_with("processor")).count();
     format!("{count} × {}", model.unwrap_or_else(|| "unknown".into()))
 }
 
-fn memory(meminfo: &str) -> String {
+pub(crate) fn memory(meminfo: &str) -> String {
     let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"));
     let kib: Option<f64> = line.and_then(|line| line.split_ascii_whitespace().next()?.parse().ok());
     kib.map_or_else(|| "unknown".into(), |kib| format!("{:.1} GiB", kib / f64::from(1u32 << 20)))
@@ -46,7 +46,7 @@ fn list(cpus: &[usize]) -> String {
 }
 
 /// A moment, given as time since 1970-01-01 UTC, as `2026-11-23 10:40:12 UTC`.
-pub(super) fn utc(since_epoch: Duration) -> String {
+pub(crate) fn utc(since_epoch: Duration) -> String {
     let seconds = since_epoch.as_secs();
     let (day, rest) = (seconds / 86_400, seconds % 86_400);
     let (mut year, mut left) = (1970, day);

@@ -6,14 +6,14 @@
 //! Exit codes: 0 all well, 1 the checker found a broken promise (or the run failed), 4 the sale phase was invalid, 130
 //! interrupted.
 
-mod clock;
-mod environment;
+pub(crate) mod clock;
+pub(crate) mod environment;
 mod knee;
-mod progress;
+pub(crate) mod progress;
 mod sale;
 mod service;
 mod summary;
-mod sys;
+pub(crate) mod sys;
 mod verify;
 
 use std::fs;

@@ -3,7 +3,7 @@
 use std::io;
 
 /// The processors this thread may run on, ascending.
-pub(super) fn allowed_cpus() -> io::Result<Vec<usize>> {
+pub(crate) fn allowed_cpus() -> io::Result<Vec<usize>> {
     #[expect(unsafe_code, reason = "std has no processor affinity")]
     // SAFETY: `cpu_set_t` is a plain bit mask for which all zeros is a valid value; the call writes at most the size we
     // pass into the set we own, and pid 0 is the calling thread.
@@ -21,7 +21,7 @@ pub(super) fn allowed_cpus() -> io::Result<Vec<usize>> {
 }
 
 /// Keeps this thread, and all threads it starts from now on, on `cpus`. Numbers beyond the set's size are ignored.
-pub(super) fn pin(cpus: &[usize]) -> io::Result<()> {
+pub(crate) fn pin(cpus: &[usize]) -> io::Result<()> {
     #[expect(unsafe_code, reason = "std has no processor affinity")]
     // SAFETY: as above; the index of each bit is checked against the set's size before it is set, and the call only
     // reads the set.
@@ -38,7 +38,7 @@ pub(super) fn pin(cpus: &[usize]) -> io::Result<()> {
 /// Asks the kernel to kill this process when its parent ends, and fails if the parent is gone already.
 ///
 /// Meant by "parent" is the thread that started us; the demo starts its service from the main thread.
-pub(super) fn die_with_parent(parent: u32) -> io::Result<()> {
+pub(crate) fn die_with_parent(parent: u32) -> io::Result<()> {
     #[expect(unsafe_code, reason = "std has no prctl")]
     // SAFETY: this option takes a signal number by value and touches no memory.
     let result = unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong, 0, 0, 0) };
@@ -53,7 +53,7 @@ pub(super) fn die_with_parent(parent: u32) -> io::Result<()> {
 }
 
 /// Asks process `pid`, a child not yet waited for, to end.
-pub(super) fn terminate(pid: u32) -> io::Result<()> {
+pub(crate) fn terminate(pid: u32) -> io::Result<()> {
     let pid = libc::pid_t::try_from(pid).map_err(|_| io::ErrorKind::InvalidInput)?;
     #[expect(unsafe_code, reason = "std can only kill")]
     // SAFETY: sends a signal and touches no memory. The child is not waited for, so its number is not anyone else's.

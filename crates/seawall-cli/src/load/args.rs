@@ -72,7 +72,7 @@ impl PaceArgs {
 /// What is sent.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Request")]
-pub(super) struct RequestArgs {
+pub(crate) struct RequestArgs {
     /// The method [default: GET, with a body or a form POST]
     #[arg(short = 'm', long, value_name = "METHOD")]
     method: Option<String>,
@@ -95,7 +95,7 @@ pub(super) struct RequestArgs {
 }
 
 impl RequestArgs {
-    pub(super) fn put_into(&self, config: &mut LoadConfig) -> Result<()> {
+    pub(crate) fn put_into(&self, config: &mut LoadConfig) -> Result<()> {
         config.body = match &self.body {
             None => Vec::new(),
             Some(body) => match body.strip_prefix('@') {

@@ -7,13 +7,13 @@ use seawall_load::{FormPart, FormValue, Stage, WarmUp, parse_duration};
 
 /// A header field of the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Header {
+pub(crate) struct Header {
     pub(super) name: String,
     pub(super) value: String,
 }
 
 /// `500ms`, `10s`, `2m`, `1h`, `1.5s`; a number without a unit is in seconds, as in wrk.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text)
 }
 
@@ -23,7 +23,7 @@ pub(super) fn warmup(text: &str) -> Result<WarmUp, String> {
 }
 
 /// `5000`, `0.5`, `20k`, `1.5M`.
-pub(super) fn rate(text: &str) -> Result<f64, String> {
+pub(crate) fn rate(text: &str) -> Result<f64, String> {
     let (number, factor) = match text.strip_suffix(['k', 'K']) {
         Some(number) => (number, 1e3),
         None => text.strip_suffix('M').map_or((text, 1.0), |number| (number, 1e6)),

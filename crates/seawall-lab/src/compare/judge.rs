@@ -132,7 +132,8 @@ pub fn judge_pairs(
     let quiet: Vec<&Pair> = noise.iter().filter(|pair| pair.is_valid()).collect();
     let (effects, floors) = (differences(&valid, config.seed), differences(&quiet, config.seed ^ 0xA5A5));
     let measured = Metric::ALL.into_iter().map(|metric| {
-        let difference = effects.get(&metric).copied();
+        // Without a floor nobody knows how much of it is noise.
+        let difference = effects.get(&metric).copied().filter(|_| floors.contains_key(&metric));
         let blocks = |side: fn(&Pair) -> &Block| values(valid.iter().map(|pair| side(pair)), metric);
         let (of_a, of_b) = (blocks(|p| &p.a), blocks(|p| &p.b));
         Measured {
@@ -359,8 +360,8 @@ fn on_scale(metric: Metric, values: &[f64]) -> Vec<f64> {
         .collect()
 }
 
-/// A side's value: the quantile of all its requests, or the middle of its blocks.
-fn level<'a>(blocks: impl Iterator<Item = &'a Block> + Clone, metric: Metric) -> Option<f64> {
+/// The value of some blocks: the quantile of all their requests, or the middle of the blocks. None where none has it.
+pub fn level<'a>(blocks: impl Iterator<Item = &'a Block> + Clone, metric: Metric) -> Option<f64> {
     let merged = metric.quantile().and_then(|q| {
         Counts::merged(blocks.clone().map(|block| &block.latency)).quantile(q).map(|ns| ns as f64 / 1e6)
     });

@@ -15,7 +15,7 @@ mod stored;
 mod tests;
 
 pub use block::{Block, Pair, Side};
-pub use judge::{Comparison, ComparisonKind, Effect, Outcome, Ruling, judge_pairs, judge_runs};
+pub use judge::{Comparison, ComparisonKind, Effect, Outcome, Ruling, judge_pairs, judge_runs, level};
 pub use metric::{Better, Metric, Scale};
 pub use order::order;
 pub use stored::{MIN_BLOCKS, StoredError, from_load_json};

@@ -33,10 +33,10 @@ fn around(random: &mut Random, spread: f64) -> f64 {
 fn plan(second: usize) -> Option<(f64, &'static str)> {
     match second {
         0..4 => None,
-        4..14 => Some((800.0, "8 connections")),
-        15..25 => Some((1600.0, "16 connections")),
-        26..36 => Some((3200.0, "32 connections")),
-        37..47 => Some((4600.0, "64 connections")),
+        4..=13 => Some((800.0, "8 connections")),
+        15..=24 => Some((1600.0, "16 connections")),
+        26..=35 => Some((3200.0, "32 connections")),
+        37..=46 => Some((4600.0, "64 connections")),
         50.. if (second - 50) % 12 < 5 => Some((3000.0, "A")),
         50.. if (6..11).contains(&((second - 50) % 12)) => Some((3000.0, "B")),
         _ => None,

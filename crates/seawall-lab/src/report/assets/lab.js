@@ -10,7 +10,8 @@
       this.figure = figure;
       this.rows = [...figure.querySelectorAll(".strip-svg")];
       this.box = figure.querySelector(".strip-rows");
-      this.data = JSON.parse(figure.querySelector(".strip-data").textContent).rows;
+      this.data = JSON.parse(figure.querySelector(".strip-data").textContent).rows
+        .map(({ name, texts }) => ({ name, texts: texts.flatMap(([n, text]) => Array(n).fill(text)) }));
       this.columns = Number(figure.dataset.columns);
       this.full = figure.dataset.span.split(" ").map(Number);
       this.span = this.full;

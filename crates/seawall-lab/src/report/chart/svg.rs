@@ -75,7 +75,8 @@ impl<'a> Drawing<'a> {
         }
         let rounded =
             chart.x.kind == Kind::Log && chart.group.is_none() && chart.x.unit != super::Unit::Quantile;
-        Scale::fit(chart.x.kind, chart.x.unit, &xs, (width / 76.0) as usize, rounded)
+        let room = if chart.width == super::Width::Small { 58.0 } else { 76.0 };
+        Scale::fit(chart.x.kind, chart.x.unit, &xs, (width / room) as usize, rounded)
     }
 
     fn px(&self, x: f64) -> Option<f64> {
@@ -94,12 +95,14 @@ impl<'a> Drawing<'a> {
     fn open(&self, out: &mut String) {
         let Plot { left, top, width, height } = self.plot;
         let Size { class, width: w, height: h } = self.size;
+        // A dot on the edge is shown whole where nothing is ever zoomed out of the plot.
+        let spare = if self.chart.group.is_none() { 6.0 } else { 0.0 };
         let kind = |scale: &Scale| if scale.kind == Kind::Log { "log" } else { "linear" };
         let _ = write!(
             out,
             "<svg class=\"chart-svg {class}\" viewBox=\"0 0 {w} {h}\" role=\"img\" aria-label=\"{label}\" \
              data-plot=\"{left:.1} {top:.1} {width:.1} {height:.1}\" data-x=\"{xk} {} {}\" data-y=\"{yk} {} {}\">\
-             <title>{label}</title><defs><clipPath id=\"{clip}\"><rect x=\"{left:.1}\" y=\"{ct:.1}\" width=\"{width:.1}\" \
+             <title>{label}</title><defs><clipPath id=\"{clip}\"><rect x=\"{cl:.1}\" y=\"{ct:.1}\" width=\"{cw:.1}\" \
              height=\"{ch:.1}\"/></clipPath></defs>",
             self.x.lo,
             self.x.hi,
@@ -109,6 +112,8 @@ impl<'a> Drawing<'a> {
             xk = kind(&self.x),
             yk = kind(&self.y),
             clip = self.clip,
+            cl = left - spare,
+            cw = width + 2.0 * spare,
             ct = top - 4.0,
             ch = height + 5.0,
         );

@@ -169,7 +169,7 @@ fn rounded(effect: f64) -> f64 {
     if effect == 0.0 || !effect.is_finite() {
         return 0.0;
     }
-    let unit = 10f64.powf(effect.abs().log10().floor() - 2.0).max(1e-5);
+    let unit = 10f64.powf(effect.abs().log10().floor() - 2.0).max(1e-4);
     (effect / unit).round() * unit
 }
 

@@ -46,7 +46,9 @@ fn throughput(report: &LabReport, points: &[LoadPoint]) -> Chart {
     );
     let failed = points.iter().any(|p| p.errors_per_s > 0.0);
     let chart = if failed {
-        chart.series("errors", Tone::Red, Shape::Stacked, steps(points, |p| p.errors_per_s))
+        // Without errors there is nothing to draw, not even a line on top of the answers.
+        let errors = |p: &LoadPoint| if p.errors_per_s > 0.0 { p.errors_per_s } else { f64::NAN };
+        chart.series("errors", Tone::Red, Shape::Stacked, steps(points, errors))
     } else {
         chart
     };

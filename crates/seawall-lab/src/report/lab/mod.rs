@@ -3,6 +3,7 @@
 //! [`lab_html`] is pure. Fourteen sections, always in the same order, so that two reports can be read side by side; a section
 //! without data is one line that says why.
 
+mod build;
 mod data;
 mod diagnosis;
 mod flame;
@@ -10,14 +11,17 @@ mod forest;
 mod latency;
 mod load;
 mod page;
+mod record;
 mod strip;
 mod tables;
 mod usage;
 mod water;
 
+pub use build::{mood_of, of_artifact};
 pub use data::{
     Collected, Endpoint, ErrorCount, HeatColumn, KernelHistogram, LabReport, Mood, NamedProfile, Objective,
     ProfilePair, Spectrum, StageTime, WaterStage, Waterfall,
 };
 pub use page::lab_html;
+pub use record::Recorder;
 pub use water::waterfalls;

@@ -12,6 +12,8 @@ use crate::signals::series::EvidenceLevel;
 const EMBEDDED_STACKS: usize = 120;
 /// Points of the load over time that go into the page's copy of the data.
 const EMBEDDED_POINTS: usize = 1200;
+/// A larger copy loses its largest parts.
+const EMBEDDED_BYTES: usize = 400_000;
 
 /// A section's anchor and its name in the contents.
 const SECTIONS: [(&str, &str); 13] = [
@@ -63,8 +65,7 @@ pub fn lab_html(report: &LabReport) -> String {
         escape(&report.generator),
         escape(&report.generated_at)
     );
-    let json =
-        serde_json::to_string(&embedded(report)).expect("plain data with string keys always serialises");
+    let json = embedded(report);
     let _ = write!(
         out,
         "<script type=\"application/json\" id=\"report-data\">{}</script>\n<script>\n{SCRIPT}</script>\n</body>\n</html>\n",
@@ -73,8 +74,9 @@ pub fn lab_html(report: &LabReport) -> String {
     out
 }
 
-/// The copy of the data inside the page: what takes most room is thinned, so that the file stays small.
-fn embedded(report: &LabReport) -> LabReport {
+/// The copy of the data inside the page: what takes most room is thinned or left to the JSON file, so that the page stays
+/// small however long the run was.
+fn embedded(report: &LabReport) -> String {
     let mut copy = report.clone();
     let thin = |profile: &mut crate::profile::Profile| {
         let dropped: f64 = profile.stacks.iter().skip(EMBEDDED_STACKS).map(|stack| stack.weight).sum();
@@ -98,8 +100,22 @@ fn embedded(report: &LabReport) -> LabReport {
             (at - 1) % every == 0
         });
     }
-    copy.heat = Collected::Missing("drawn above; its data is in the JSON file".into());
-    copy
+    let elsewhere = "drawn above; its data is in the JSON file";
+    copy.heat = Collected::Missing(elsewhere.into());
+    let json = |copy: &LabReport| {
+        serde_json::to_string(copy).expect("plain data with string keys always serialises")
+    };
+    let mut text = json(&copy);
+    if text.len() > EMBEDDED_BYTES {
+        copy.signals = Collected::Missing(elsewhere.into());
+        text = json(&copy);
+    }
+    if text.len() > EMBEDDED_BYTES {
+        copy.profiles = Collected::Missing(elsewhere.into());
+        copy.differences = Collected::Missing(elsewhere.into());
+        text = json(&copy);
+    }
+    text
 }
 
 /// Opens a numbered section with its heading and a sentence on how to read it.

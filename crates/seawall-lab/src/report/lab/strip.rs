@@ -102,8 +102,12 @@ impl Strip<'_> {
     }
 
     fn json(&self) -> Value {
+        // Runs of one text are written once, with their length.
+        let runs = |row: &Row| -> Vec<Value> {
+            row.texts.chunk_by(|a, b| a == b).map(|run| json!([run.len(), run[0]])).collect()
+        };
         let rows: Vec<_> =
-            self.rows.iter().map(|row| json!({ "name": row.name, "texts": row.texts })).collect();
+            self.rows.iter().map(|row| json!({ "name": row.name, "texts": runs(row) })).collect();
         json!({ "rows": rows })
     }
 }

@@ -152,7 +152,7 @@ fn thread(series: &ThreadSeries, span: (f64, f64)) -> Row {
             let share = share(point).clamp(0.0, 1.0);
             if share > 0.005 && bottom < 1.0 {
                 layer.cells.push((column, bottom, (bottom + share).min(1.0)));
-                words.push(format!("{name} {} %", number(share * 100.0)));
+                words.push(format!("{name} {:.0} %", share * 100.0));
             }
             bottom += share;
         }
@@ -189,7 +189,7 @@ pub(super) fn gauges(out: &mut String, report: &LabReport) {
     let tones = [Tone::Blue, Tone::Teal, Tone::Violet, Tone::Amber];
     for (i, (name, points, _)) in moving.into_iter().take(MAX_GAUGES).enumerate() {
         let y = Axis { label: "", kind: Kind::Linear, unit: Unit::Count };
-        let time = Axis { label: "s", ..TIME };
+        let time = Axis { label: "s since the run began", ..TIME };
         let chart = Chart::new(GAUGE_IDS[i], name, "", time, y).small().group(GROUP, span(report)).series(
             name,
             tones[i % tones.len()],

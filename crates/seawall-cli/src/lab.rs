@@ -1,0 +1,70 @@
+//! `seawall lab`: what surrounds the load: builds against each other, the whole cycle, the history of runs, reports.
+//!
+//! Here is only which command runs. Each is a module; what they decide is seawall-lab's.
+
+mod blocks;
+mod compare;
+mod cycle;
+mod facts;
+mod history;
+mod output;
+mod report;
+mod server;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+
+/// Exit code of a wrong command line.
+const USAGE: u8 = 2;
+/// Exit code of a broken objective.
+const SLO_BROKEN: u8 = 3;
+/// Exit code of a measurement that does not count.
+const INVALID: u8 = 4;
+/// Exit code of a regression that is proven.
+const REGRESSION: u8 = 5;
+/// Exit code after Ctrl-C.
+const INTERRUPTED: u8 = 130;
+
+const EXIT_CODES: &str = "Exit codes:
+  0 nothing is worse   1 the run failed, or a gain that was required is not proven   2 wrong arguments
+  3 an objective is broken   4 INVALID: too few blocks count   5 a regression is proven   130 interrupted";
+
+/// Arguments of `seawall lab`.
+#[derive(Debug, Args)]
+pub(crate) struct LabArgs {
+    #[command(subcommand)]
+    command: LabCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum LabCommand {
+    /// Which of two builds is better, and is that proven?
+    Compare(Box<compare::CompareArgs>),
+    /// Baseline, diagnosis, changes, comparison, report, out of one file, with an exit code for CI
+    Cycle(cycle::CycleArgs),
+    /// Stored runs, and where the service changed
+    History(history::HistoryArgs),
+    /// Makes a page out of the JSON that a lab command wrote
+    Report(report::ReportArgs),
+}
+
+/// Runs a lab command and says how the process should exit.
+///
+/// # Errors
+/// A command that cannot be started, a file that cannot be read or written.
+pub(crate) fn run(args: &LabArgs) -> Result<ExitCode> {
+    match &args.command {
+        LabCommand::Compare(args) => compare::run(args),
+        LabCommand::Cycle(args) => cycle::run(args),
+        LabCommand::History(args) => history::run(args),
+        LabCommand::Report(args) => report::run(args),
+    }
+}
+
+/// A wrong value: what is wrong, and where help is.
+fn usage(error: &dyn std::fmt::Display, command: &str) -> ExitCode {
+    eprintln!("error: {error}\n\nFor more, try `seawall lab {command} --help`.");
+    ExitCode::from(USAGE)
+}
