@@ -75,7 +75,7 @@ impl<'a> Drawing<'a> {
         }
         let rounded =
             chart.x.kind == Kind::Log && chart.group.is_none() && chart.x.unit != super::Unit::Quantile;
-        let room = if chart.width == super::Width::Small { 58.0 } else { 76.0 };
+        let room = if width < 360.0 { 58.0 } else { 76.0 };
         Scale::fit(chart.x.kind, chart.x.unit, &xs, (width / room) as usize, rounded)
     }
 

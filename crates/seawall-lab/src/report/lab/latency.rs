@@ -19,7 +19,7 @@ pub(super) fn heat(out: &mut String, report: &LabReport) {
         Collected::Data(columns) => columns,
         Collected::Missing(why) => return missing(out, "heat", TITLE, why),
     };
-    let lead = "Every request is in here: darker is more. Two bands mean two kinds of answers, which no percentile shows.";
+    let lead = "Every request is in here: the stronger the colour, the more. Two bands mean two kinds of answers, which no percentile shows.";
     open(out, "heat", TITLE, lead);
     out.push_str("<div class=\"charts\">");
     let about = "From the moment each request was due, so a stalled service cannot hide its queue.";

@@ -35,7 +35,7 @@ pub(super) fn resources(out: &mut String, report: &LabReport) {
         out,
         "use",
         TITLE,
-        "The darker, the busier. A red edge means that something waited for it: that is where to look first.",
+        "The stronger the colour, the busier. A red edge means that something waited for it: that is where to look first.",
     );
     let span = span(report).unwrap_or((0.0, 1.0));
     let strip = Strip {
@@ -108,7 +108,7 @@ pub(super) fn threads(out: &mut String, report: &LabReport) {
         out,
         "threads",
         TITLE,
-        "What each thread did with its time, from the bottom up. White is waiting for work.",
+        "What each thread did with its time, from the bottom up. Empty is waiting for work.",
     );
     let span = span(report).unwrap_or((0.0, 1.0));
     let strip = Strip {
