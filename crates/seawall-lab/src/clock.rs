@@ -10,3 +10,15 @@ use std::time::Instant;
 pub(crate) fn now() -> Instant {
     Instant::now()
 }
+
+/// Waits for `length`.
+pub(crate) fn pause(length: std::time::Duration) {
+    let until = now() + length;
+    loop {
+        let left = until.saturating_duration_since(now());
+        if left.is_zero() {
+            return;
+        }
+        std::thread::park_timeout(left);
+    }
+}

@@ -309,6 +309,7 @@ mod tests {
                     p99_ms: Estimate::exact(p99),
                     error_rate: 0.0,
                     invalid: if late { vec!["generator late".into()] } else { vec![] },
+                    further: vec![],
                 },
                 p50_ms: Some(1.0),
                 requests: rate as u64,

@@ -1,6 +1,7 @@
 //! The lab: find the knee of a service, sample it there, and show what was seen in one HTML file.
 //!
 //! - [`drive`]: the search driven by real probes, within a budget of time.
+//! - [`find_max`]: the knee of any service, by rate or by connections; [`scale`]: how it grows with concurrency.
 //! - [`search`]: which rate to try next, and the knee as an interval. Pure.
 //! - [`signals`]: what a process costs, read from `/proc` and from Seawall's own signals endpoint.
 //! - [`laws`]: Little, utilisation, and the Universal Scalability Law. Pure.
@@ -21,10 +22,12 @@ pub mod compare;
 pub mod cycle;
 pub mod diagnose;
 pub mod drive;
+pub mod find_max;
 pub mod laws;
 pub mod load_probe;
 pub mod profile;
 pub mod report;
+pub mod scale;
 pub mod search;
 pub mod signals;
 pub mod stats;

@@ -94,6 +94,7 @@ fn probed(report: &Report, rate: f64, start_s: f64) -> Probed {
             p99_ms: estimate(&report.latency, 0.99),
             error_rate: report.error_rate(),
             invalid: if report.is_invalid() { report.validity.reasons.clone() } else { Vec::new() },
+            further: Vec::new(),
         },
         p50_ms: millis(report.latency_us.p50),
         requests: report.requests,
@@ -106,7 +107,7 @@ fn probed(report: &Report, rate: f64, start_s: f64) -> Probed {
 
 /// A quantile in milliseconds with its 95 % confidence interval by order statistics: the ranks of `n` independent
 /// values around the quantile's spread by `sqrt(n q (1 - q))`. NaN without a value.
-fn estimate(histogram: &Histogram, q: f64) -> Estimate {
+pub(crate) fn estimate(histogram: &Histogram, q: f64) -> Estimate {
     let n = histogram.count() as f64;
     if n == 0.0 {
         return Estimate::exact(f64::NAN);

@@ -5,12 +5,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use seawall_lab::artifact::Found;
 use seawall_lab::compare::{Comparison, Outcome, judge_pairs};
 use seawall_lab::cycle::{Build, CycleConfig, CycleVerdict, GateResult, judge};
+use seawall_lab::diagnose::{DiagnoseConfig, Diagnosis, Step, diagnose};
+use seawall_lab::profile::fetch::Endpoint;
 use seawall_lab::report::lab::{Collected, LabReport, Mood, Objective, Recorder};
 use seawall_lab::report::{Fact, Validity};
 use seawall_load::{LoadConfig, Report, Slo, WarmUp, parse_duration};
@@ -18,7 +21,7 @@ use seawall_load::{LoadConfig, Report, Slo, WarmUp, parse_duration};
 use super::blocks::{self, BlockPlan};
 use super::compare::{Logs, lines, objectives, processors, target};
 use super::output::{self, Out};
-use super::server::Launch;
+use super::server::{Launch, Server};
 use super::{EXIT_CODES, INTERRUPTED, facts, usage};
 use crate::demo::clock;
 use crate::demo::environment::fact;
@@ -71,10 +74,8 @@ pub(super) fn run(args: &CycleArgs) -> Result<ExitCode> {
         Err(error) => return Ok(usage(&format!("{}: {error}", args.file.display()), "cycle")),
     };
     stop_on_signals(&interrupt)?;
-    let origin = clock::now();
     let dir = args.file.canonicalize()?.parent().map(Path::to_path_buf).unwrap_or_default();
     let logs = Logs::new()?;
-    let plan = BlockPlan { load, dir: logs.0.clone(), interrupt: Arc::clone(&interrupt), origin };
     let launch = |build: &Build| Launch {
         name: build.name.clone(),
         command: build.command.clone(),
@@ -82,6 +83,11 @@ pub(super) fn run(args: &CycleArgs) -> Result<ExitCode> {
         dir: dir.clone(),
         cpus: build_cpus.clone(),
     };
+    let (diagnosis, origin) = match diagnosis(&config, &load, &launch(&config.baseline), &logs.0) {
+        Err(_) if interrupt.load(Relaxed) => return Ok(ExitCode::from(INTERRUPTED)),
+        found => found?,
+    };
+    let plan = BlockPlan { load, dir: logs.0.clone(), interrupt: Arc::clone(&interrupt), origin };
     let mut recorder = Recorder::new();
     let outcomes = match changes(&config, &plan, &launch, &mut recorder) {
         Err(_) if interrupt.load(Relaxed) => return Ok(ExitCode::from(INTERRUPTED)),
@@ -105,9 +111,59 @@ pub(super) fn run(args: &CycleArgs) -> Result<ExitCode> {
     report.settings.push(fact("Kept", outcomes.kept));
     report.duration_s = clock::now().saturating_duration_since(origin).as_secs_f64();
     recorder.finish(&mut report, &names.iter().map(String::as_str).collect::<Vec<_>>());
+    match diagnosis {
+        Some(diagnosis) => report.put_diagnosis(diagnosis),
+        None => report.diagnosis = Collected::Missing("`diagnose.enabled` is false in the file".into()),
+    }
     let artifact = output::artifact(&target, facts::environment(&dir), Found::Cycle(Box::new(report)));
     output::write(&args.outputs, &artifact)?;
     Ok(ExitCode::from(verdict.gate.exit_code()))
+}
+
+/// Starts the baseline, diagnoses it, and ends it. The moment is the one from which all times of the report count.
+fn diagnosis(
+    config: &CycleConfig,
+    load: &LoadConfig,
+    launch: &Launch,
+    dir: &Path,
+) -> Result<(Option<Diagnosis>, Instant)> {
+    if !config.diagnose.enabled {
+        return Ok((None, clock::now()));
+    }
+    let endpoint = match config.diagnose.admin.as_deref().map(str::parse) {
+        Some(Ok(admin)) => Some(Endpoint { admin, token: None }),
+        Some(Err(_)) => bail!("`diagnose.admin` must be an address and a port, such as 127.0.0.1:9090"),
+        None => None,
+    };
+    let server = Server::start(launch, &load.url, &dir.join("build.log"))?;
+    let phase = Progress::new().phase(&format!("Diagnosing {}", launch.name));
+    let levels = diagnose_levels(load.connections);
+    // Each level takes its length and a moment to settle; one more is for new connections.
+    let length = Duration::from_secs(config.diagnose.seconds) / (levels.len() as u32 + 1);
+    let settings = DiagnoseConfig {
+        load: load.clone(),
+        endpoint,
+        levels,
+        length: length.saturating_sub(Duration::from_millis(500)).max(Duration::from_millis(500)),
+        ..DiagnoseConfig::default()
+    };
+    let origin = clock::now();
+    let found = diagnose(&settings, &mut |step| {
+        if let Step::Part(name, share) = step {
+            phase.at(share, name);
+        }
+    })?;
+    phase.done(&found.summary);
+    server.stop();
+    Ok((Some(found), origin))
+}
+
+/// One connection, the load's own number, and one between them.
+fn diagnose_levels(connections: usize) -> Vec<usize> {
+    let between = ((connections as f64).sqrt().round() as usize).max(1);
+    let mut levels = vec![1, between, connections];
+    levels.dedup();
+    levels
 }
 
 fn load(config: &CycleConfig, interrupt: &Arc<AtomicBool>, cpus: &[usize]) -> Result<LoadConfig, String> {

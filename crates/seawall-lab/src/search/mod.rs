@@ -8,10 +8,12 @@
 
 mod interval;
 mod knee;
+mod objectives;
 mod slo;
 #[cfg(test)]
 mod tests;
 
 pub use interval::{Axis, KneeInterval, KneeProbe};
 pub use knee::{Answer, Ending, KneeSearch, Next, ProbePoint, SearchConfig, Stage};
+pub use objectives::{Objective, Objectives};
 pub use slo::{Estimate, Judgement, Measurement, Slo};

@@ -55,6 +55,9 @@ pub struct Measurement {
     pub error_rate: f64,
     /// Why the numbers do not count, in words; empty when they do. Such a probe is repeated, never judged.
     pub invalid: Vec<String>,
+    /// Further objectives that are broken or too close to say, each with its words. Those that hold are not in here.
+    #[serde(default)]
+    pub further: Vec<(Judgement, String)>,
 }
 
 /// What a measurement means for the rate it was taken at.
@@ -110,8 +113,20 @@ impl Slo {
                 self.min_achieved * 100.0
             ));
         }
+        let further = |wanted: Judgement| {
+            probe
+                .further
+                .iter()
+                .filter(move |(judgement, _)| *judgement == wanted)
+                .map(|(_, words)| words.clone())
+        };
+        broken.extend(further(Judgement::Fail));
         if !broken.is_empty() {
             return (Judgement::Fail, broken);
+        }
+        let close: Vec<String> = further(Judgement::Marginal).collect();
+        if !close.is_empty() {
+            return (Judgement::Marginal, close);
         }
         if probe.p99_ms.high > self.p99_ms {
             let words = format!("p99 {:.1} ms is too close to {} ms to say", probe.p99_ms.value, self.p99_ms);
@@ -132,6 +147,7 @@ mod tests {
             p99_ms: Estimate { low: p99.0, value: f64::midpoint(p99.0, p99.1), high: p99.1 },
             error_rate: errors,
             invalid: Vec::new(),
+            further: Vec::new(),
         };
         let (judgement, words) = Slo::default().judge(&probe);
         assert_eq!(judgement, expected, "{words:?}");
@@ -179,8 +195,23 @@ mod tests {
             p99_ms: Estimate::exact(900.0),
             error_rate: 1.0,
             invalid: vec!["the generator was at 97 % CPU".into()],
+            further: vec![(Judgement::Fail, "p99.9".into())],
         };
         assert_eq!(Slo::default().judge(&probe).0, Judgement::Invalid);
+    }
+
+    #[test]
+    fn a_further_objective_can_break_a_probe_or_leave_it_open() {
+        let probe = |further| Measurement {
+            offered_rps: 10.0,
+            achieved_rps: 10.0,
+            p99_ms: Estimate::exact(1.0),
+            error_rate: 0.0,
+            invalid: Vec::new(),
+            further: vec![(further, "p99.9".into())],
+        };
+        assert_eq!(Slo::default().judge(&probe(Judgement::Fail)), (Judgement::Fail, vec!["p99.9".into()]));
+        assert_eq!(Slo::default().judge(&probe(Judgement::Marginal)).0, Judgement::Marginal);
     }
 
     #[test]

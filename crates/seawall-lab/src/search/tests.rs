@@ -81,6 +81,7 @@ fn measure(server: &Server, rate: f64, spread: f64, noise: &mut Noise) -> Measur
         p99_ms: Estimate { low: value / margin, value, high: value * margin },
         error_rate: 0.0,
         invalid: Vec::new(),
+        further: Vec::new(),
     }
 }
 
@@ -148,6 +149,7 @@ fn steep(knee: f64) -> impl Fn(f64) -> Measurement {
             p99_ms: Estimate::exact(p99),
             error_rate: 0.0,
             invalid: Vec::new(),
+            further: Vec::new(),
         }
     }
 }
@@ -327,6 +329,7 @@ proptest! {
                 achieved_rps: rate,
                 p99_ms: Estimate { low: p99 * 0.9, value: p99, high: p99 * 1.1 },
                 error_rate: 0.0,
+                further: Vec::new(),
                 invalid,
             }
         });

@@ -45,7 +45,25 @@ pub enum FetchError {
 /// # Errors
 /// When the service cannot be reached within `timeout`, or answers with anything but a complete 200.
 pub fn get(at: SocketAddr, path: &str, timeout: Duration) -> Result<Vec<u8>, FetchError> {
-    let answer = exchange(at, path, timeout).map_err(|source| FetchError::Io { at, source })?;
+    request(at, &Request { path, bearer: None, max_bytes: MAX_ANSWER, timeout })
+}
+
+/// What to ask for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Request<'a> {
+    /// Path and query.
+    pub(crate) path: &'a str,
+    /// A token for the `Authorization` field.
+    pub(crate) bearer: Option<&'a str>,
+    /// Longest answer, head and body together.
+    pub(crate) max_bytes: usize,
+    /// For all of it.
+    pub(crate) timeout: Duration,
+}
+
+/// [`get`] with all that can be said.
+pub(crate) fn request(at: SocketAddr, request: &Request<'_>) -> Result<Vec<u8>, FetchError> {
+    let answer = exchange(at, request).map_err(|source| FetchError::Io { at, source })?;
     let (status, body) = parse(&answer)?;
     if status == 200 { Ok(body) } else { Err(FetchError::Status(status)) }
 }
@@ -58,22 +76,25 @@ pub fn signals(at: SocketAddr, timeout: Duration) -> Result<Vec<(String, f64)>, 
     Ok(numbers(&serde_json::from_slice(&get(at, SIGNALS, timeout)?)?))
 }
 
-fn exchange(at: SocketAddr, path: &str, timeout: Duration) -> io::Result<Vec<u8>> {
+fn exchange(at: SocketAddr, request: &Request<'_>) -> io::Result<Vec<u8>> {
+    let Request { path, bearer, max_bytes, timeout } = *request;
     let deadline = clock::now() + timeout;
     let mut stream = TcpStream::connect_timeout(&at, timeout)?;
     stream.set_write_timeout(Some(left(deadline)?))?;
     // In one write: a server may answer the first piece of a request and close before it has read the rest.
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\nAccept: */*\r\n\r\n");
+    let token = bearer.map_or(String::new(), |token| format!("Authorization: Bearer {token}\r\n"));
+    let request =
+        format!("GET {path} HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\nAccept: */*\r\n{token}\r\n");
     stream.write_all(request.as_bytes())?;
     let (mut answer, mut chunk) = (Vec::new(), [0; 16 * 1024]);
     loop {
         stream.set_read_timeout(Some(left(deadline)?))?;
         match stream.read(&mut chunk)? {
             0 => return Ok(answer),
-            n if answer.len() + n > MAX_ANSWER => {
+            n if answer.len() + n > max_bytes => {
                 return Err(io::Error::new(
                     io::ErrorKind::InvalidData,
-                    "the answer is longer than a mebibyte",
+                    format!("the answer is longer than {max_bytes} bytes"),
                 ));
             }
             n => answer.extend_from_slice(&chunk[..n]),

@@ -61,6 +61,7 @@ fn knee() -> (KneePhase, f64) {
             achieved_rps: achieved,
             p99_ms: Estimate { low: value * 0.93, value, high: value * 1.07 },
             error_rate: 0.0,
+            further: Vec::new(),
             invalid: if late {
                 vec!["a generator thread waited 7 % of its time for a processor".into()]
             } else {

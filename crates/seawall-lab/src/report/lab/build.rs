@@ -66,18 +66,24 @@ impl LabReport {
         self.signals = Collected::or(signals, from_outside);
         let profiles = std::mem::take(&mut diagnosis.profiles);
         self.put_profiles(profiles, "no profile could be taken: see what is missing in the verdict");
-        if self.load.data().is_none() {
-            let levels = &diagnosis.levels;
-            self.load = Collected::or(
-                Some(levels.iter().map(level_point).collect()).filter(|all: &Vec<_>| !all.is_empty()),
-                "no load was sent",
-            );
-            self.phases = levels
-                .iter()
-                .map(|level| Phase { name: level.name.clone(), start_s: level.start_s, end_s: level.end_s })
-                .collect();
-        }
+        self.put_levels(&diagnosis.levels);
         self.diagnosis = Collected::Data(diagnosis);
+    }
+
+    /// The levels of a diagnosis as load over time, before what was sent after it.
+    fn put_levels(&mut self, levels: &[LevelSummary]) {
+        let points = levels.iter().filter(|level| level.end_s > level.measured_from_s).map(level_point);
+        let mut load: Vec<LoadPoint> = points.collect();
+        if let Collected::Data(later) = &mut self.load {
+            load.append(later);
+        }
+        self.load = Collected::or(Some(load).filter(|all| !all.is_empty()), "no load was sent");
+        let phases = levels.iter().map(|level| Phase {
+            name: level.name.clone(),
+            start_s: level.start_s,
+            end_s: level.end_s,
+        });
+        self.phases = phases.chain(std::mem::take(&mut self.phases)).collect();
     }
 
     /// Puts profiles into the report, named after what they weigh.

@@ -25,6 +25,21 @@ fn signals<'a>(out: &mut String, report: &'a LabReport, id: &str, title: &str) -
     }
 }
 
+/// From the first to the last signal; the whole run's span if that is not much longer, so that the charts lie below each
+/// other.
+fn span_of(report: &LabReport, signals: &SignalSeries) -> (f64, f64) {
+    let times =
+        signals.resources.iter().flat_map(|r| r.utilisation.iter().chain(&r.saturation)).map(|(t, _)| *t);
+    let times = times.chain(signals.threads.iter().flat_map(|thread| thread.points.iter().map(|p| p.t_s)));
+    let phases = signals.phases.iter().flat_map(|phase| [phase.start_s, phase.end_s]);
+    let own = times.chain(phases).map(|t| (t, t)).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
+    match (own, span(report)) {
+        (Some(own), Some(whole)) if own.1 - own.0 > 0.6 * (whole.1 - whole.0) => whole,
+        (Some(own), _) if own.1 > own.0 => own,
+        (_, whole) => whole.unwrap_or((0.0, 1.0)),
+    }
+}
+
 pub(super) fn resources(out: &mut String, report: &LabReport) {
     const TITLE: &str = "Resources: utilisation, saturation, errors";
     let Some(signals) = signals(out, report, "use", TITLE) else { return };
@@ -37,12 +52,12 @@ pub(super) fn resources(out: &mut String, report: &LabReport) {
         TITLE,
         "The stronger the colour, the busier. A red edge means that something waited for it: that is where to look first.",
     );
-    let span = span(report).unwrap_or((0.0, 1.0));
+    let span = span_of(report, signals);
     let strip = Strip {
         id: "use",
         title: "Resources over time",
         about: &format!(
-            "The service may use {} processors. The time axis is the one of the charts above.",
+            "The service may use {} processors. Pointing at a moment shows it in all charts over time.",
             number(signals.cores)
         ),
         class: "use",
@@ -110,7 +125,7 @@ pub(super) fn threads(out: &mut String, report: &LabReport) {
         TITLE,
         "What each thread did with its time, from the bottom up. Empty is waiting for work.",
     );
-    let span = span(report).unwrap_or((0.0, 1.0));
+    let span = span_of(report, signals);
     let strip = Strip {
         id: "threads",
         title: "Threads over time",
@@ -190,12 +205,10 @@ pub(super) fn gauges(out: &mut String, report: &LabReport) {
     for (i, (name, points, _)) in moving.into_iter().take(MAX_GAUGES).enumerate() {
         let y = Axis { label: "", kind: Kind::Linear, unit: Unit::Count };
         let time = Axis { label: "s since the run began", ..TIME };
-        let chart = Chart::new(GAUGE_IDS[i], name, "", time, y).small().group(GROUP, span(report)).series(
-            name,
-            tones[i % tones.len()],
-            Shape::Area,
-            points.iter().copied(),
-        );
+        let chart = Chart::new(GAUGE_IDS[i], name, "", time, y)
+            .small()
+            .group(GROUP, Some(span_of(report, signals)))
+            .series(name, tones[i % tones.len()], Shape::Area, points.iter().copied());
         out.push_str(&chart.figure());
     }
     out.push_str("</div></section>\n");
