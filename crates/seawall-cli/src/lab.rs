@@ -2,14 +2,14 @@
 //!
 //! Here is only which command runs. Each is a module; what they decide is seawall-lab's.
 
-mod blocks;
+pub(crate) mod blocks;
 mod compare;
 mod cycle;
 mod facts;
 mod history;
 mod output;
 mod report;
-mod server;
+pub(crate) mod server;
 
 use std::process::ExitCode;
 

@@ -18,23 +18,23 @@ use crate::demo::progress::Progress;
 
 /// What each block is.
 #[derive(Debug)]
-pub(super) struct BlockPlan {
+pub(crate) struct BlockPlan {
     /// The load; warm-up and length included.
-    pub(super) load: LoadConfig,
+    pub(crate) load: LoadConfig,
     /// Where logs go.
-    pub(super) dir: PathBuf,
+    pub(crate) dir: PathBuf,
     /// Ends what is running.
-    pub(super) interrupt: Arc<AtomicBool>,
+    pub(crate) interrupt: Arc<AtomicBool>,
     /// When the whole began.
-    pub(super) origin: Instant,
+    pub(crate) origin: Instant,
 }
 
 /// One block that was measured.
-pub(super) struct Measured {
-    pub(super) block: Block,
-    pub(super) report: Report,
+pub(crate) struct Measured {
+    pub(crate) block: Block,
+    pub(crate) report: Report,
     /// Seconds since the whole began.
-    pub(super) start_s: f64,
+    pub(crate) start_s: f64,
 }
 
 impl BlockPlan {
@@ -42,7 +42,7 @@ impl BlockPlan {
     ///
     /// # Errors
     /// When the build does not come up or dies, or the generator cannot work.
-    pub(super) fn run(&self, launch: &Launch) -> Result<Measured> {
+    pub(crate) fn run(&self, launch: &Launch) -> Result<Measured> {
         let log = self.dir.join("build.log");
         let mut server = Server::start(launch, &self.load.url, &log)?;
         let load = Load::new(&self.load)?;
@@ -91,20 +91,20 @@ fn block(report: &Report, cpu_s: f64) -> Block {
 }
 
 /// The blocks of a comparison, in the order they ran.
-pub(super) struct Blocks {
-    pub(super) noise: Vec<Pair>,
-    pub(super) pairs: Vec<Pair>,
+pub(crate) struct Blocks {
+    pub(crate) noise: Vec<Pair>,
+    pub(crate) pairs: Vec<Pair>,
     /// All of A's runs together.
-    pub(super) a: Option<Report>,
+    pub(crate) a: Option<Report>,
     /// All of B's.
-    pub(super) b: Option<Report>,
+    pub(crate) b: Option<Report>,
 }
 
 /// Runs a whole comparison: A with itself, then A and B in turn.
 ///
 /// # Errors
 /// As a block's, or when it was interrupted.
-pub(super) fn run(
+pub(crate) fn run(
     plan: &BlockPlan,
     (a, b): (&Launch, &Launch),
     config: &CompareConfig,
@@ -154,7 +154,7 @@ fn paired(first: Side, (one, two): (Block, Block)) -> Pair {
 }
 
 /// Adds a run to the sum of those before, as far as objectives look at it.
-pub(super) fn merge(sum: &mut Option<Report>, run: Report) {
+pub(crate) fn merge(sum: &mut Option<Report>, run: Report) {
     let Some(all) = sum else {
         *sum = Some(run);
         return;

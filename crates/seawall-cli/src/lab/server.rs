@@ -29,22 +29,22 @@ const TICKS_PER_SECOND: f64 = 100.0;
 
 /// What is started, and where.
 #[derive(Debug, Clone)]
-pub(super) struct Launch {
+pub(crate) struct Launch {
     /// For people.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Run by `sh -c`.
-    pub(super) command: String,
+    pub(crate) command: String,
     /// Added to its environment.
-    pub(super) env: BTreeMap<String, String>,
+    pub(crate) env: BTreeMap<String, String>,
     /// Where it runs.
-    pub(super) dir: PathBuf,
+    pub(crate) dir: PathBuf,
     /// Processors it may use; empty means all of this process.
-    pub(super) cpus: Vec<usize>,
+    pub(crate) cpus: Vec<usize>,
 }
 
 /// A running build.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(crate) struct Server {
     child: Child,
     log: PathBuf,
     ended: bool,
@@ -56,7 +56,7 @@ impl Server {
     ///
     /// # Errors
     /// When the address is taken, the command ends, or nobody listens in time.
-    pub(super) fn start(launch: &Launch, url: &str, log: &Path) -> Result<Self> {
+    pub(crate) fn start(launch: &Launch, url: &str, log: &Path) -> Result<Self> {
         let addresses = addresses(url)?;
         wait_until_free(&addresses, url)?;
         let output = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
@@ -103,17 +103,17 @@ impl Server {
     }
 
     /// CPU that the whole group has used so far, seconds; ended members that nobody waited for are missing.
-    pub(super) fn cpu_seconds(&self) -> f64 {
+    pub(crate) fn cpu_seconds(&self) -> f64 {
         group_cpu_seconds(self.child.id())
     }
 
     /// Whether it still runs.
-    pub(super) fn is_alive(&mut self) -> bool {
+    pub(crate) fn is_alive(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
 
     /// The end of what it wrote.
-    pub(super) fn log_tail(&self) -> String {
+    pub(crate) fn log_tail(&self) -> String {
         let text =
             fs::read(&self.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
@@ -121,7 +121,7 @@ impl Server {
     }
 
     /// Asks it to end and waits; ends it by force if it does not.
-    pub(super) fn stop(mut self) {
+    pub(crate) fn stop(mut self) {
         self.end();
     }
 

@@ -6,6 +6,7 @@
 
 mod chart;
 mod checks;
+mod cycle;
 mod data;
 mod format;
 mod knee;
@@ -15,7 +16,7 @@ mod resources;
 mod sale;
 
 pub use data::{
-    AtKnee, Check, Cost, Fact, Gauge, KneePhase, LoadPoint, Phase, Probe, Quantile, Report, ResourcePoint,
-    Resources, Sale, SalePoint, Validity, Waiting,
+    AtKnee, Check, Cost, Cycle, Fact, Gauge, KneePhase, LoadPoint, Phase, Probe, Quantile, Report,
+    ResourcePoint, Resources, Sale, SalePoint, Validity, Waiting,
 };
 pub use page::html;

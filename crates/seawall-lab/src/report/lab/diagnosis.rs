@@ -24,6 +24,13 @@ pub(super) fn section(out: &mut String, report: &LabReport) {
         TITLE,
         "Ranked by how much of the lost throughput or added latency each cause explains, times how sure its rule is.",
     );
+    cards(out, diagnosis);
+    checks(out, diagnosis);
+    out.push_str("</section>\n");
+}
+
+/// The verdict, the causes as cards, and the caveats.
+pub(in crate::report) fn cards(out: &mut String, diagnosis: &Diagnosis) {
     let (class, word) = match diagnosis.verdict {
         Verdict::Healthy => ("pass", "healthy"),
         Verdict::Defect => ("fail", "defect"),
@@ -52,8 +59,6 @@ pub(super) fn section(out: &mut String, report: &LabReport) {
             "<div class=\"card caveats\"><h3>What stands between the numbers and the truth</h3><ul>{lines}</ul></div>"
         );
     }
-    checks(out, diagnosis);
-    out.push_str("</section>\n");
 }
 
 fn card(out: &mut String, rank: usize, finding: &Finding) {

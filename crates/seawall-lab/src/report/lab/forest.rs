@@ -34,7 +34,7 @@ pub(super) fn section(out: &mut String, report: &LabReport) {
     out.push_str("</section>\n");
 }
 
-fn figure(out: &mut String, index: usize, of: &Comparison) {
+pub(in crate::report) fn figure(out: &mut String, index: usize, of: &Comparison) {
     let (class, word) = match of.outcome {
         Outcome::Regression => ("fail", "regression"),
         Outcome::Improvement => ("pass", "improvement"),

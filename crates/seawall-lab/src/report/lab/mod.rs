@@ -22,6 +22,8 @@ pub use data::{
     Collected, Endpoint, ErrorCount, HeatColumn, KernelHistogram, LabReport, Mood, NamedProfile, Objective,
     ProfilePair, Spectrum, StageTime, WaterStage, Waterfall,
 };
+pub(super) use diagnosis::cards;
+pub(super) use forest::figure as forest_figure;
 pub use page::lab_html;
 pub use record::Recorder;
 pub use water::waterfalls;
