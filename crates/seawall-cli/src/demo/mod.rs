@@ -61,7 +61,7 @@ const REPORT: &str = "seawall-report.html";
 #[derive(Debug, clap::Args)]
 pub(crate) struct DemoArgs {
     /// Seconds for finding the knee
-    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u64).range(2..=600))]
+    #[arg(long, value_name = "N", default_value_t = 40, value_parser = clap::value_parser!(u64).range(2..=600))]
     seconds: u64,
     /// Buyers who come to the sale
     #[arg(long, value_name = "N", default_value_t = 5000, value_parser = clap::value_parser!(u64).range(1..=50_000))]
