@@ -30,6 +30,9 @@ use crate::demo::{clock, sys};
 use crate::load::args::RequestArgs;
 use crate::load::{stop_on_signals, values};
 
+/// Characters of a command that is its own name.
+const LONGEST_NAME: usize = 28;
+
 const EXAMPLES: &str = "Examples:
   Is the branch slower than main? Each command is started, loaded and ended, in a random order:
       seawall lab compare --a ./main/server --b ./branch/server http://127.0.0.1:8080/ -o html=report.html
@@ -54,10 +57,10 @@ pub(super) struct CompareArgs {
     /// The command that is new
     #[arg(long, value_name = "CMD", requires = "a")]
     b: Option<String>,
-    /// What to call A [default: its command]
+    /// What to call A [default: its command, or A]
     #[arg(long, value_name = "NAME")]
     a_name: Option<String>,
-    /// What to call B [default: its command]
+    /// What to call B [default: its command, or B]
     #[arg(long, value_name = "NAME")]
     b_name: Option<String>,
     /// Pairs of blocks
@@ -164,14 +167,14 @@ fn commands(args: &CompareArgs, config: &CompareConfig, (a, b): (&str, &str), ur
     let logs = Logs::new()?;
     let plan = BlockPlan { load, dir: logs.0.clone(), interrupt: Arc::clone(&interrupt), origin };
     let dir = std::env::current_dir()?;
-    let launch = |name: &Option<String>, command: &str| Launch {
-        name: name.clone().unwrap_or_else(|| command.to_owned()),
+    let launch = |name: &Option<String>, side: &str, command: &str| Launch {
+        name: name.clone().unwrap_or_else(|| short_name(side, command)),
         command: command.to_owned(),
         env: BTreeMap::new(),
         dir: dir.clone(),
         cpus: processors.0.clone(),
     };
-    let (a, b) = (launch(&args.a_name, a), launch(&args.b_name, b));
+    let (a, b) = (launch(&args.a_name, "A", a), launch(&args.b_name, "B", b));
     let mut recorder = Recorder::new();
     let blocks = match blocks::run(&plan, (&a, &b), config, &mut recorder, &Progress::new()) {
         Err(_) if interrupt.load(Relaxed) => return Ok(ExitCode::from(INTERRUPTED)),
@@ -219,6 +222,11 @@ impl Drop for Logs {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
+}
+
+/// A command as a name, if it is short enough for a legend; else the side's letter. The settings show the whole command.
+fn short_name(side: &str, command: &str) -> String {
+    if command.chars().count() <= LONGEST_NAME { command.to_owned() } else { side.to_owned() }
 }
 
 /// The request in words.
@@ -429,6 +437,11 @@ mod tests {
     fn a_broken_objective_is_3_however_much_better_b_is() {
         check(Outcome::Improvement, false, 3);
         check(Outcome::NoDifference, true, 0);
+    }
+    #[test]
+    fn a_long_command_is_called_by_its_letter() {
+        assert_eq!(short_name("A", "./server --pool 1"), "./server --pool 1");
+        assert_eq!(short_name("B", "/a/very/long/path/to/a/server --with options"), "B");
     }
     #[test]
     fn a_metric_that_is_none_is_refused_with_those_there_are() {

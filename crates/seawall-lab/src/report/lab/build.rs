@@ -209,3 +209,54 @@ pub fn mood_of(outcome: Outcome) -> Mood {
         Outcome::Regression => Mood::Bad,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::artifact::SCHEMA;
+    use crate::report::lab::lab_html;
+    use crate::search::{Axis, Ending};
+
+    fn page(found: Found) -> String {
+        let artifact = Artifact {
+            schema: SCHEMA,
+            generator: "seawall 1".into(),
+            made_at: "2026-11-30 21:04:05 UTC".into(),
+            command: "seawall lab x".into(),
+            target: "GET /".into(),
+            environment: vec![],
+            found,
+        };
+        lab_html(&of_artifact(&artifact))
+    }
+
+    #[test]
+    fn a_knee_is_a_page_whose_other_sections_say_who_looks_at_them() {
+        let knee = KneeInterval {
+            axis: Axis::Rate,
+            lo: Some(1000.0),
+            hi: None,
+            rps_at_lo: None,
+            ending: Ending::LowerBound,
+            slo: "p99<50ms".into(),
+            valid: false,
+            reasons: vec!["the generator was late".into()],
+            probes: vec![],
+        };
+        let page = page(Found::Knee(knee));
+        assert!(
+            page.contains("p99&lt;50ms holds up to at least 1,000")
+                && page.contains("the generator was late")
+        );
+        assert!(page.contains("`seawall lab diagnose` does") && page.contains("seawall lab x"));
+    }
+    #[test]
+    fn a_scale_without_a_law_says_why() {
+        let scale = Scale { points: vec![], fit: None, notes: vec!["three points are too few".into()] };
+        assert!(page(Found::Scale(scale)).contains("three points are too few"));
+    }
+    #[test]
+    fn no_profile_is_no_flame_graph() {
+        assert!(page(Found::Profiles(vec![])).contains("no profile could be taken"));
+    }
+}

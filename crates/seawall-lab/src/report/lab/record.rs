@@ -154,3 +154,68 @@ fn attempts(run: &Report) -> f64 {
         run.errors.iter().filter(|(class, _)| class.is_transport()).map(|(_, count)| count).sum();
     (run.requests + transport) as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::time::Duration;
+
+    use seawall_load::{Load, LoadConfig, WarmUp};
+
+    use super::*;
+
+    /// A server that answers every read with this.
+    fn serve(answer: &'static str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                std::thread::spawn(move || {
+                    let mut buffer = [0; 4096];
+                    while let Ok(1..) = stream.read(&mut buffer) {
+                        let _ = stream.write_all(answer.as_bytes());
+                    }
+                });
+            }
+        });
+        url
+    }
+
+    fn run(answer: &'static str) -> Report {
+        let config = LoadConfig {
+            url: serve(answer),
+            connections: 2,
+            rate: Some(100.0),
+            duration: Duration::from_millis(500),
+            warmup: WarmUp::Fixed(Duration::from_millis(250)),
+            ..LoadConfig::default()
+        };
+        Load::new(&config).unwrap().run(&mut |_| {}).unwrap()
+    }
+
+    #[test]
+    fn runs_of_one_name_are_one_curve_and_every_answer_is_in_the_heat_map() {
+        let runs = [
+            run("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"),
+            run("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"),
+        ];
+        let mut recorder = Recorder::new();
+        recorder.add("A", 0.0, &runs[0]);
+        recorder.add("B", 10.0, &runs[1]);
+        recorder.add("A", 20.0, &runs[0]);
+        let mut report = LabReport::empty("compare", "GET /");
+        recorder.finish(&mut report, &["A", "B"]);
+        let spectrum = report.spectrum.data().unwrap();
+        assert_eq!(spectrum.iter().map(|s| s.name.as_str()).collect::<Vec<_>>(), ["A", "B"]);
+        assert_eq!(report.endpoints[0].requests, 2 * runs[0].requests);
+        assert!(report.endpoints[1].error_rate > 0.99 && report.endpoints[0].error_rate == 0.0);
+        assert_eq!(report.errors[0].during, "B");
+        let heat = report.heat.data().unwrap();
+        let counted: u64 =
+            heat.iter().filter(|c| c.t_s >= 10.0 && c.t_s < 20.0).flat_map(|c| &c.cells).map(|c| c.1).sum();
+        assert!(counted >= runs[1].requests, "{counted} {}", runs[1].requests);
+        assert!(report.load.data().unwrap().iter().any(|p| p.warmup));
+        assert_eq!(report.phases.len(), 3);
+    }
+}
