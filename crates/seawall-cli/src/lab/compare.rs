@@ -97,7 +97,7 @@ pub(super) struct CompareArgs {
     #[arg(long)]
     no_pin: bool,
     /// Also write json=FILE or html=FILE; repeat for more
-    #[arg(short = 'o', long = "output", value_name = "KIND=FILE", value_parser = output::parse)]
+    #[arg(short = 'o', long = "out", value_name = "KIND=FILE", value_parser = output::parse)]
     outputs: Vec<Out>,
     /// Also keep both runs in this directory, for `seawall lab history`
     #[arg(long, value_name = "DIR")]

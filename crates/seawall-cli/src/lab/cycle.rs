@@ -36,7 +36,7 @@ pub(super) struct CycleArgs {
     #[arg(value_name = "FILE", default_value = "lab.toml")]
     file: PathBuf,
     /// Also write json=FILE or html=FILE; repeat for more
-    #[arg(short = 'o', long = "output", value_name = "KIND=FILE", value_parser = output::parse)]
+    #[arg(short = 'o', long = "out", value_name = "KIND=FILE", value_parser = output::parse)]
     outputs: Vec<Out>,
     /// Let builds and generator share all processors [default: one half each]
     #[arg(long)]

@@ -46,7 +46,7 @@ pub(super) struct HistoryArgs {
     #[arg(long)]
     gate: bool,
     /// Also write json=FILE or html=FILE; repeat for more. With several series, the last one's
-    #[arg(short = 'o', long = "output", value_name = "KIND=FILE", value_parser = output::parse)]
+    #[arg(short = 'o', long = "out", value_name = "KIND=FILE", value_parser = output::parse)]
     outputs: Vec<Out>,
 }
 

@@ -211,7 +211,7 @@ impl ConnectArgs {
 /// Whom an https target must be.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "TLS (https)")]
-pub(super) struct TlsArgs {
+pub(crate) struct TlsArgs {
     /// Trust these certificates (PEM) instead of the system's
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
@@ -230,7 +230,7 @@ pub(super) struct TlsArgs {
 }
 
 impl TlsArgs {
-    pub(super) fn config(&self) -> TlsConfig {
+    pub(crate) fn config(&self) -> TlsConfig {
         TlsConfig {
             ca: self.ca.clone(),
             cert: self.cert.clone(),

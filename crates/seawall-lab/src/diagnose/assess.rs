@@ -115,3 +115,47 @@ pub fn summary_of(level: &Level) -> LevelSummary {
         invalid: load.invalid.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::facts::LoadFacts;
+    use crate::signals::window::{ThreadWindow, Window};
+
+    fn level(rps: f64, mean_ms: f64, valid: bool, cpu: f64) -> Level {
+        let invalid = if valid { vec![] } else { vec!["a generator thread had no reserve".to_owned()] };
+        let load = LoadFacts { rps, mean_ms, invalid, generator_cores: 0.9, ..LoadFacts::default() };
+        let threads = vec![ThreadWindow { running: cpu, voluntary: 100.0, ..ThreadWindow::default() }];
+        let window = Window { cpu_user: cpu, machine_idle: Some(0.5), machine_busy: Some(cpu + 0.9), threads, ..Window::default() };
+        Level { name: "8 connections".into(), connections: 8.0, load, window: Some(window) }
+    }
+    fn facts(levels: Vec<Level>) -> Facts {
+        Facts { cores: 2.0, levels, ..Facts::default() }
+    }
+
+    #[test]
+    fn a_generator_that_was_the_limit_everywhere_says_nothing() {
+        let facts = facts(vec![level(9_000.0, 0.9, false, 0.3), level(9_000.0, 0.9, false, 0.3)]);
+        let verdict = verdict(&facts, &[]);
+        assert_eq!(verdict, Verdict::Invalid);
+        assert!(summary(&facts, verdict, &[]).contains("generator was the limit"));
+    }
+    #[test]
+    fn one_valid_level_is_something_to_go_by() {
+        let facts = facts(vec![level(900.0, 1.1, true, 0.3), level(9_000.0, 0.9, false, 0.3)]);
+        assert_eq!(verdict(&facts, &[]), Verdict::Healthy);
+        assert!(caveats(&facts)[0].contains("no reserve"));
+    }
+    #[test]
+    fn a_service_at_its_limit_is_healthy_though_the_generator_had_to_wait() {
+        let facts = facts(vec![level(9_000.0, 0.9, false, 1.9)]);
+        assert_eq!(verdict(&facts, &[]), Verdict::Healthy);
+    }
+    #[test]
+    fn laws_come_with_the_levels() {
+        let facts = facts(vec![level(8_000.0, 1.0, true, 0.4)]);
+        assert!(little(&facts)[0].holds, "8 in flight = 8000/s x 1 ms");
+        let ceiling = ceiling(&facts).unwrap();
+        assert!((ceiling.max_rps - 40_000.0).abs() < 1.0, "{ceiling:?}");
+    }
+}

@@ -14,4 +14,4 @@ mod run;
 pub use model::{
     Cause, Diagnosis, Experiment, ExperimentResult, Finding, LevelSummary, Number, Severity, Verdict,
 };
-pub use run::{DiagnoseConfig, DiagnoseError, Step, diagnose};
+pub use run::{DiagnoseConfig, DiagnoseError, Step, diagnose, find_service};

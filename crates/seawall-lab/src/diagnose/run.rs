@@ -171,6 +171,11 @@ fn address(load: &LoadConfig) -> Option<SocketAddr> {
     to.to_socket_addrs().ok()?.next()
 }
 
+/// The service behind a load's target: the process that listens there, if it is on this machine.
+pub fn find_service(load: &LoadConfig) -> Option<u32> {
+    address(load).and_then(find)
+}
+
 /// The process that listens there, if it is on this machine; of several the one that the others descend from.
 fn find(at: SocketAddr) -> Option<u32> {
     let listening = service::listeners(at);

@@ -81,3 +81,6 @@ fn silence(findings: &mut Vec<Finding>) {
     }
     findings.retain(|finding| !silenced.contains(&finding.cause));
 }
+
+#[cfg(test)]
+mod tests;
