@@ -8,6 +8,7 @@
 pub(crate) mod admission;
 mod error;
 mod expiry;
+mod metrics;
 mod orders;
 pub mod schema;
 mod settle;
@@ -17,7 +18,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use seawall::core::metrics::{Counter, Registry};
+use seawall::core::metrics::Registry;
 use seawall::data::cache::{Cache, CacheConfig};
 use seawall::data::queue::{Inbox, Queue, QueueConfig, QueueStats, Worker};
 use seawall::data::sql::{Conn, SqlError, Sqlite, SqliteConfig, Tx};
@@ -27,6 +28,7 @@ pub use self::orders::{NewOrder, Order};
 
 use self::admission::{Admission, InFlight};
 use self::expiry::Expiry;
+use self::metrics::Metrics;
 use self::steps::{Careful, Steps};
 use crate::clock::{SystemWallClock, WallClock, millis};
 use crate::config::FlashsaleConfig;
@@ -93,32 +95,6 @@ pub(crate) struct Parts {
     steps: Box<dyn Steps>,
     clock: Arc<dyn WallClock>,
     metrics: Metrics,
-}
-
-struct Metrics {
-    placed: Counter,
-    replayed: Counter,
-    refused: Counter,
-    confirmed: Counter,
-    rejected: Counter,
-    released: Counter,
-}
-
-impl Metrics {
-    fn new(registry: &Registry) -> Self {
-        let orders = |event| {
-            let labels = [("event", event)];
-            registry.counter("flashsale_orders_total", "Orders, by what happened to them.", &labels)
-        };
-        Self {
-            placed: orders("placed"),
-            replayed: orders("replayed"),
-            refused: orders("refused"),
-            confirmed: orders("confirmed"),
-            rejected: orders("rejected"),
-            released: orders("released"),
-        }
-    }
 }
 
 /// What works in the background of an open shop.
