@@ -23,6 +23,7 @@ chapters! {
     tls "tls.md"
     behind_a_proxy "behind-a-proxy.md"
     timeouts_and_limits "timeouts-and-limits.md"
+    overload "overload.md"
     shutdown_and_restarts "shutdown-and-restarts.md"
     profiling "profiling.md"
     coming_from_echo "coming-from-echo.md"

@@ -1,7 +1,11 @@
-//! What the servers of `cargo xtask bench http` have in common: their arguments, the routes, and what is answered.
+//! What the servers of `cargo xtask bench http` have in common: their arguments, the routes, and what is answered. What
+//! those of `cargo xtask bench overload` have in common is in [`overload`].
 //!
 //! Every server is `http-<name> ADDR APP [ROUTES]` and uses one core. What a request is answered with is the same in
 //! all of them, and `cargo xtask bench http` refuses to measure one that answers anything else.
+
+mod clock;
+pub mod overload;
 
 /// What `GET /` says.
 pub const MESSAGE: &str = "Hello from Seawall!";

@@ -58,7 +58,12 @@ enum Bench {
     Http(bench::HttpArgs),
     /// What each of our protections and middlewares costs, switched one at a time.
     Defaults(bench::DefaultsArgs),
-    /// Puts the tables of `http` and `defaults` into docs/PERFORMANCE.md, from the files that --json wrote.
+    /// What is left of a server that is asked for many times what it can do: Seawall beside axum, tower and Echo.
+    ///
+    /// Three handlers (computing, waiting, mixed) at 0.5x to 50x of the capacity, a spike, memory: 20 minutes once built;
+    /// --quick takes one. Wants two cores that nobody else uses.
+    Overload(bench::OverloadArgs),
+    /// Puts the tables of `http`, `defaults` and `overload` into docs/PERFORMANCE.md, from the files that --json wrote.
     Render(bench::RenderArgs),
     /// Look-ups on one core: Seawall's router, wayfind, matchit, path-tree, and Echo from Debian's packages.
     ///
@@ -79,6 +84,7 @@ fn main() -> ExitCode {
         Command::Soak(args) => soak::run(&root, &args),
         Command::Bench(Bench::Http(args)) => bench::http(&root, &args),
         Command::Bench(Bench::Defaults(args)) => bench::defaults(&root, &args),
+        Command::Bench(Bench::Overload(args)) => bench::overload(&root, &args),
         Command::Bench(Bench::Render(args)) => bench::render(&root, &args),
         Command::Bench(Bench::Router(args)) => bench::router(&root, &args),
         Command::Bench(Bench::Profile(args)) => bench::profile(&root, &args),

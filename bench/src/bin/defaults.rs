@@ -18,16 +18,17 @@ use serde::Serialize;
 /// A name, what it is, and what it does to an app that has no routes yet.
 type Variant = (&'static str, &'static str, fn(App) -> Result<App>);
 
-const VARIANTS: [Variant; 28] = [
+const VARIANTS: [Variant; 29] = [
     ("default", "nothing: recovery, limits, timeouts, metrics as always", Ok),
     ("before", "a hook before the handler that does nothing", |app| Ok(app.with(before(|_| Ok(None))))),
     ("around", "an asynchronous middleware that does nothing", |app| Ok(app.with(pass))),
     ("recover", "`Recover`, within the recovery that is always there", |app| Ok(app.with(Recover))),
     ("body-limit", "`BodyLimit`", |app| Ok(app.with(BodyLimit::new(1 << 20)))),
     ("timeout", "`Timeout`", |app| Ok(app.with(Timeout::new(&TimeoutConfig::default())?))),
-    ("accept-timeouts", "`accept_timeouts`, no caller sends one", |app| {
-        Ok(app.accept_timeouts(Duration::from_secs(30)))
+    ("no-admission", "no admission: neither limit nor queue nor deadline", |app| {
+        Ok(app.config(ServerConfig { admission: None, ..config() }))
     }),
+    ("ignore-timeouts", "`ignore_timeouts`: callers' time is not looked at", |app| Ok(app.ignore_timeouts())),
     ("half-close", "`half_close`", |app| Ok(app.config(ServerConfig { half_close: true, ..config() }))),
     ("connection-age", "`max_connection_age` of an hour", |app| {
         Ok(app.config(ServerConfig { max_connection_age: Some(Duration::from_secs(3_600)), ..config() }))

@@ -46,6 +46,9 @@ const EXAMPLES: &str = r#"Examples:
   A morning: ten seconds at 100, a climb to 5,000 within a minute, then two minutes there, with random gaps:
       seawall load http://127.0.0.1:8080/ --stages 10s:100,1m:100..5k,2m:5k --poisson --max-conns 1000
 
+  What users still get of a service that is asked for too much: successes within 100 ms of when they were due:
+      seawall load http://127.0.0.1:8080/ -R 20k --max-conns 1000 --deadline 100ms --good-within 100ms
+
   A POST with a body from a file, and the result as JSON:
       seawall load http://127.0.0.1:8080/orders -m POST -b @order.json -H 'Content-Type: application/json' --json result.json
 

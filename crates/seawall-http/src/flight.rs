@@ -12,10 +12,11 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::StatusCode;
 use http_body::{Body, Frame, SizeHint};
-use seawall_core::Class;
+use seawall_core::{Class, Outcome};
 
 use crate::clock;
 use crate::context::{AtTheEnd, Context};
+use crate::error::outcome;
 use crate::measure::{End, Ending};
 use crate::middleware::{Ended, access_log};
 use crate::respond::{BodyFailed, Response, WireBody};
@@ -43,6 +44,10 @@ impl Flight {
     pub(crate) fn answered(&mut self, status: StatusCode, class: Option<Class>) {
         self.ending.status = Some(status);
         self.class = class;
+    }
+    /// What its answer says about the service.
+    pub(crate) fn outcome(&self) -> Outcome {
+        self.ending.status.map_or(Outcome::Cancelled, |status| outcome(status, self.class))
     }
     pub(crate) fn end(&mut self, end: End) {
         self.ending.end = end;
@@ -94,6 +99,10 @@ impl Tracked {
 }
 
 impl Tracked {
+    /// What the answer says about the service.
+    pub(crate) fn outcome(&self) -> Outcome {
+        self.flight.outcome()
+    }
     /// The body itself, for the connection's own business with it.
     pub(crate) fn wire(&mut self) -> &mut WireBody {
         &mut self.body

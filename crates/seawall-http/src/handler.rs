@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use seawall_guard::Priority;
 
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -21,6 +22,7 @@ use crate::extract::{Extract, Head, Needs};
 use crate::middleware::{Middleware, Step, around};
 use crate::respond::{IntoResponse, Response};
 use crate::service::panicked;
+use crate::standing::RouteGuard;
 
 /// A handler: an async function or closure of up to eight arguments.
 #[diagnostic::on_unimplemented(
@@ -81,6 +83,7 @@ pub struct Endpoint {
     pub(crate) steps: Vec<Step>,
     pub(crate) handler: Arc<dyn AnyHandler>,
     pub(crate) name: Option<Cow<'static, str>>,
+    pub(crate) guard: RouteGuard,
     #[cfg(feature = "openapi")]
     pub(crate) doc: Option<crate::openapi::Operation>,
 }
@@ -91,6 +94,7 @@ impl Endpoint {
             steps: Vec::new(),
             handler: Arc::new(handler),
             name: None,
+            guard: RouteGuard::default(),
             #[cfg(feature = "openapi")]
             doc: None,
         }
@@ -203,6 +207,38 @@ pub trait RouteOptions<M>: Sized {
         Self: Handler<M>,
     {
         Endpoint { name: Some(name.into()), ..self.into_endpoint() }
+    }
+    /// What the route is worth in an overload: the lower classes are shed first. Default: that of its group, else
+    /// what [`App::classify`](crate::App::classify) says, else [`Priority::Critical`].
+    fn priority(self, priority: Priority) -> Endpoint
+    where
+        Self: Handler<M>,
+    {
+        let mut endpoint = self.into_endpoint();
+        endpoint.guard.priority = Some(priority);
+        endpoint
+    }
+    /// Until when the route must have answered, from the arrival of its requests, in place of the deadline that is
+    /// configured for all ([`AdmissionConfig::deadline`](crate::AdmissionConfig)): a 504 then. It may be longer; a
+    /// caller that gives less time keeps that. In contrast, a [`timeout`](RouteOptions::timeout) only ever makes the
+    /// time shorter, and counts from where it stands.
+    fn deadline(self, limit: Duration) -> Endpoint
+    where
+        Self: Handler<M>,
+    {
+        let mut endpoint = self.into_endpoint();
+        endpoint.guard.deadline = Some(limit);
+        endpoint
+    }
+    /// Lets the route's requests pass by admission: they never wait and are never refused, whatever there is to do. For
+    /// health checks, and for nothing that costs more than they do.
+    fn bypass_admission(self) -> Endpoint
+    where
+        Self: Handler<M>,
+    {
+        let mut endpoint = self.into_endpoint();
+        endpoint.guard.bypasses = true;
+        endpoint
     }
     /// Says what the route is for and what it takes and answers, for [`App::openapi`](crate::App::openapi).
     #[cfg(feature = "openapi")]

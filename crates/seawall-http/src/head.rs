@@ -6,10 +6,13 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 
+use crate::timeout_header;
+
 /// The head of a request.
 pub(crate) struct Head {
     method: Method,
     version: Version,
+    says_timeout: bool,
     raw: Raw,
     /// In boxes, because a head is moved more often than these are asked for.
     uri: OnceLock<Box<Uri>>,
@@ -37,12 +40,13 @@ pub(crate) struct Checked {
     /// What the target is, if it is no path.
     pub(crate) uri: Option<Uri>,
     pub(crate) fields_at: usize,
+    pub(crate) says_timeout: bool,
 }
 
 impl Head {
     /// A head whose bytes were checked.
     pub(crate) fn checked(checked: Checked) -> Self {
-        let Checked { method, version, bytes, target, uri, fields_at } = checked;
+        let Checked { method, version, bytes, target, uri, fields_at, says_timeout } = checked;
         let place = |at: usize| u32::try_from(at).expect("a head is at most 1 MiB long");
         let path = &bytes[target.clone()];
         let raw = Raw {
@@ -55,6 +59,7 @@ impl Head {
         Self {
             method,
             version,
+            says_timeout,
             raw,
             uri: uri.map(|uri| Box::new(uri).into()).unwrap_or_default(),
             headers: OnceLock::new(),
@@ -66,6 +71,10 @@ impl Head {
     }
     pub(crate) fn version(&self) -> Version {
         self.version
+    }
+    /// Whether the client says how long it waits: known without looking for it.
+    pub(crate) fn says_timeout(&self) -> bool {
+        self.says_timeout
     }
 
     pub(crate) fn uri(&self) -> &Uri {
@@ -114,6 +123,9 @@ impl From<http::request::Parts> for Head {
         Self {
             method: parts.method,
             version: parts.version,
+            says_timeout: [timeout_header::OWN, timeout_header::GRPC]
+                .iter()
+                .any(|name| parts.headers.contains_key(name)),
             raw: Raw::default(),
             uri: OnceLock::from(Box::new(parts.uri)),
             headers: OnceLock::from(Box::new(parts.headers)),
@@ -153,7 +165,7 @@ mod tests {
         let fields_at = bytes.find('\n').unwrap() + 1;
         let (method, version) = (Method::GET, Version::HTTP_11);
         let bytes = Bytes::from_static(bytes.as_bytes());
-        Head::checked(Checked { method, version, bytes, target, uri: None, fields_at })
+        Head::checked(Checked { method, version, bytes, target, uri: None, fields_at, says_timeout: false })
     }
 
     #[test]

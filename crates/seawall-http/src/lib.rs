@@ -29,6 +29,7 @@ mod respond;
 mod router;
 mod server;
 mod service;
+mod standing;
 pub mod static_files;
 mod swap;
 pub mod testing;
@@ -64,6 +65,7 @@ pub use respond::{
     BodyWriter, Event, File, Html, IntoError, IntoResponse, NotSent, Pretty, Redirect, Renderer, Response,
     Sse, SseSender, TemplateData,
 };
+pub use seawall_guard::{AdmissionConfig, Algorithm, LimitConfig, PressureConfig, Priority};
 #[cfg(feature = "acme")]
 pub use server::{AcmeConfig, LETS_ENCRYPT};
 #[cfg(feature = "tls")]
@@ -74,6 +76,7 @@ pub use server::{
     Listen, ListenAddr, Listeners, ProxyProtocol, ProxyProtocolConfig, Server, ServerConfig, ShutdownHandle,
 };
 pub use service::Service;
+pub use standing::{RequestHead, Standing};
 pub use swap::Swap;
 pub use trace::TraceContext;
 pub use validate::{Invalid, Valid, Validate};

@@ -5,15 +5,18 @@ use std::any::Any;
 use std::fmt;
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use http::Method;
+use seawall_core::Deadline;
 use seawall_core::metrics::Registry;
+use seawall_guard::Meta;
 use seawall_tasks::Tasks;
-use tokio::time::sleep_until;
+use tokio::time::{Sleep, sleep_until};
 
 use crate::app::{Background, Chain, LookUp, Router, Shared};
 use crate::body::Body;
@@ -26,7 +29,10 @@ use crate::measure::End;
 use crate::middleware::{Next, send_id};
 use crate::peer::Peer;
 use crate::respond::Response;
+use crate::server::Entry;
+use crate::standing::RequestHead;
 use crate::swap::{Slot, Swap};
+use crate::timeout_header;
 
 /// A checked app, ready to serve. Cloning gives another handle to the same one.
 #[derive(Clone)]
@@ -86,7 +92,7 @@ impl Service {
     /// Dropping the future drops the handler wherever it is; the request counts as aborted then.
     pub async fn handle(&self, request: http::Request<Body>) -> Response {
         let (head, body) = request.into_parts();
-        let arrival = Arrival { peer: Peer::default(), at: clock::now() };
+        let arrival = Arrival { peer: Peer::default(), at: clock::now(), deadline: None };
         let mut begun = self.begin(head.into(), body, arrival);
         let response = self.answer(&mut begun).await;
         let mut flight = begun.into_flight();
@@ -101,7 +107,16 @@ impl Service {
         arrival: Arrival,
     ) -> http::Response<Tracked> {
         let (head, body) = request.into_parts();
-        let mut begun = self.begin(head.into(), body, arrival);
+        self.respond_to(head.into(), body, arrival).await
+    }
+
+    pub(crate) async fn respond_to(
+        &self,
+        head: Head,
+        body: Body,
+        arrival: Arrival,
+    ) -> http::Response<Tracked> {
+        let mut begun = self.begin(head, body, arrival);
         let response = self.answer(&mut begun).await;
         Tracked::new(response, begun.into_flight())
     }
@@ -112,6 +127,25 @@ impl Service {
         let swapped = self.slot.as_ref().map(|slot| slot.load());
         let inner = swapped.as_ref().unwrap_or(&self.inner);
         Begun { flight: Flight::new(Context::new(head, body, arrival, Arc::clone(&inner.shared))), swapped }
+    }
+
+    /// What admission is told of a request that has to queue.
+    pub(crate) fn entry(&self, head: &Head, peer: &Peer, arrived: Instant) -> Entry {
+        let swapped = self.slot.as_ref().map(|slot| slot.load());
+        let inner = swapped.as_ref().unwrap_or(&self.inner);
+        let guard = inner.router.guard_of(head);
+        let settings = inner.shared.settings();
+        let standing = settings.classify.as_ref().map(|classify| classify(&RequestHead::new(head, peer)));
+        let standing = standing.unwrap_or_default();
+        let meta = Meta {
+            arrived,
+            priority: guard.priority.unwrap_or(standing.priority),
+            cohort: standing.cohort,
+            tenant: standing.tenant,
+            weight: standing.weight.max(1),
+            deadline: callers_deadline(head, arrived, settings.longest_timeout),
+        };
+        Entry { meta, bypasses: guard.bypasses }
     }
 
     /// Answers what has begun; its flight goes on until the answer's body has ended.
@@ -158,6 +192,13 @@ impl Service {
     }
 }
 
+/// When the caller stops waiting, if it says so. What is wrong with its header, it hears when it is its turn.
+fn callers_deadline(head: &Head, arrived: Instant, longest: Option<Duration>) -> Option<Deadline> {
+    let longest = longest.filter(|_| head.says_timeout())?;
+    let left = timeout_header::remaining(head.headers()).ok()??;
+    Some(Deadline::after(arrived, left.min(longest)))
+}
+
 impl fmt::Debug for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Service").field("routes", &self.inner.router.len()).finish_non_exhaustive()
@@ -167,20 +208,24 @@ impl fmt::Debug for Service {
 impl Inner {
     /// What the chain answers, or why it does not: a failure, a panic, a deadline.
     async fn answer(&self, c: &Context) -> Result<Response> {
-        let mut timer = None;
         if let Some(longest) = self.shared.settings().longest_timeout {
-            let deadline = c.accept_timeout(longest)?;
-            timer = deadline.map(|deadline| Box::pin(sleep_until(deadline.instant().into())));
+            c.accept_timeout(longest)?;
         }
+        // Made when there is something to wait for: most answers are there before that.
+        let mut timer: Option<Pin<Box<Sleep>>> = None;
         let mut chain = pin!(AssertUnwindSafe(self.run(c.clone())).catch_unwind());
         poll_fn(|cx| {
             if let Poll::Ready(answer) = chain.as_mut().poll(cx) {
                 return Poll::Ready(answer.unwrap_or_else(|panic| Err(panicked(&*panic))));
             }
-            match &mut timer {
-                Some(timer) => timer.as_mut().poll(cx).map(|()| Err(Error::deadline_exceeded())),
-                None => Poll::Pending,
+            let Some(end) = c.last_deadline().map(|deadline| deadline.instant().into()) else {
+                return Poll::Pending;
+            };
+            let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(end)));
+            if timer.deadline() != end {
+                timer.as_mut().reset(end); // the route has one of its own
             }
+            timer.as_mut().poll(cx).map(|()| Err(Error::deadline_exceeded()))
         })
         .await
     }

@@ -9,8 +9,8 @@ use http::{HeaderMap, HeaderName};
 
 use crate::error::{Error, Result};
 
-const GRPC: HeaderName = HeaderName::from_static("grpc-timeout");
-const OWN: HeaderName = HeaderName::from_static("seawall-timeout-ms");
+pub(crate) const GRPC: HeaderName = HeaderName::from_static("grpc-timeout");
+pub(crate) const OWN: HeaderName = HeaderName::from_static("seawall-timeout-ms");
 
 /// How much of a bad value is told back: more than any good one has.
 const MAX_SHOWN: usize = 16;

@@ -4,6 +4,7 @@
 //! Memory: two sums, one row per second of the run, and the windows that not every thread has delivered yet.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use crate::engine::Message;
 use crate::error::ErrorClass;
@@ -106,6 +107,8 @@ pub(crate) struct Collector {
     delivered: Vec<Option<usize>>,
     row: Option<Window>,
     pace: Pace,
+    /// A row of the series is over after so many seconds.
+    row_s: f64,
     glimpses: Vec<Glimpse>,
 }
 
@@ -114,7 +117,7 @@ const GLIMPSES: usize = 16;
 
 impl Collector {
     /// For so many threads. `warm_end_ns` is when the warm-up ends, if that is known.
-    pub(crate) fn new(threads: usize, warm_end_ns: Option<u64>, pace: Pace) -> Self {
+    pub(crate) fn new(threads: usize, warm_end_ns: Option<u64>, pace: Pace, series_every: Duration) -> Self {
         let totals =
             Totals { warm_end_ns, threads: vec![ThreadTotals::default(); threads], ..Totals::default() };
         Self {
@@ -124,6 +127,7 @@ impl Collector {
             delivered: vec![Some(0); threads],
             row: None,
             pace,
+            row_s: series_every.as_secs_f64() - 0.001,
             glimpses: Vec::new(),
         }
     }
@@ -228,7 +232,7 @@ impl Collector {
             Some(row) => row.merge(window),
             None => self.row = Some(window.clone()),
         }
-        if self.row.as_ref().is_some_and(|row| row.seconds() > 0.999) && self.finish_row() {
+        if self.row.as_ref().is_some_and(|row| row.seconds() > self.row_s) && self.finish_row() {
             heard = Heard::Second;
         }
         heard
@@ -256,6 +260,8 @@ impl Collector {
             p50: micros(row.latency.quantile(0.5)),
             p99: micros(row.latency.quantile(0.99)),
             errors: row.counts.errors_total(),
+            good_rps: row.counts.good.total() as f64 / seconds,
+            success_p99: micros(row.success.quantile(0.99)),
         });
         true
     }

@@ -111,6 +111,11 @@ pub struct LoadConfig {
     pub keep_alive: bool,
     /// A connection is closed after so many requests, and a new one is opened. Default: as long as the server keeps it.
     pub requests_per_connection: Option<u64>,
+    /// An answer is good if its status is 2xx and it is complete so soon after it was due (closed loop: sent); the
+    /// report has [`Report::good`](crate::Report::good) then. From 1 ms. Default none.
+    pub good_within: Option<Duration>,
+    /// Length of a row of the report's series, rounded up to 250 ms. From 250 ms. Default 1 s.
+    pub series_every: Duration,
     /// What is spoken. Default HTTP/1.1.
     pub protocol: Protocol,
     /// Requests on one connection at once, sent without waiting for the answers before: pipelining of HTTP/1.1, streams
@@ -155,6 +160,8 @@ impl Default for LoadConfig {
             tls: TlsConfig::default(),
             keep_alive: true,
             requests_per_connection: None,
+            good_within: None,
+            series_every: Duration::from_secs(1),
             protocol: Protocol::Http1,
             pipeline: 1,
             warmup: WarmUp::Auto,
@@ -187,6 +194,8 @@ pub(crate) struct Checked {
     pub(crate) warmup: WarmUp,
     pub(crate) timeout: Duration,
     pub(crate) connect_timeout: Duration,
+    pub(crate) good_within: Option<Duration>,
+    pub(crate) series_every: Duration,
     pub(crate) cpus: Vec<usize>,
     pub(crate) interrupt: Arc<AtomicBool>,
 }
@@ -248,6 +257,10 @@ impl Checked {
                 config.connect_timeout,
                 Duration::from_millis(1),
             )?,
+            good_within: config.good_within.map_or(Ok(None), |within| {
+                in_time("load.good_within", within, Duration::from_millis(1)).map(Some)
+            })?,
+            series_every: in_time("load.series_every", config.series_every, Duration::from_millis(250))?,
             cpus: cpus("load.cpus", config.cpus.as_deref())?,
             interrupt: Arc::clone(&config.interrupt),
         })

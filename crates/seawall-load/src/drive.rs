@@ -74,6 +74,8 @@ pub(crate) struct Plan {
     /// Of all threads together.
     pub(crate) connections: usize,
     pub(crate) pace: Pace,
+    /// Length of a row of the series.
+    pub(crate) series_every: Duration,
 }
 
 /// Runs one engine per work, each on its own thread, and gives back the sums and the works.
@@ -195,7 +197,7 @@ impl Reader<'_> {
             WarmUp::Auto => None,
             WarmUp::Fixed(warmup) => Some(warmup.as_nanos() as u64),
         };
-        let mut collector = Collector::new(threads, warm_end, self.plan.pace.clone());
+        let mut collector = Collector::new(threads, warm_end, self.plan.pace.clone(), self.plan.series_every);
         while !collector.is_done() {
             match receiver.recv_timeout(LOOK) {
                 Ok(message) => {

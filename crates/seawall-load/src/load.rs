@@ -69,12 +69,14 @@ impl Load {
             interrupt: checked.interrupt.clone(),
             connections: checked.max_conns,
             pace: checked.pace.clone(),
+            series_every: checked.series_every,
         };
         let works = (0..checked.threads).map(|thread| self.part::<PACED>(&plan, &dial, thread)).collect();
         let (totals, _) = drive(&plan, works, observer)?;
         let mode = if PACED { Mode::Open } else { Mode::Closed };
         let (connections, threads) = (checked.connections, checked.threads);
-        Ok(Report::new(Setup { url: checked.target.url.clone(), mode, connections, threads }, totals))
+        let (url, good_within) = (checked.target.url.clone(), checked.good_within);
+        Ok(Report::new(Setup { url, mode, connections, threads, good_within }, totals))
     }
 
     /// The part of one thread: its share of the connections and of the schedule.
@@ -98,6 +100,7 @@ impl Load {
             connections: conns_of(checked.connections),
             max_conns: conns_of(checked.max_conns),
             connect_timeout_ns: checked.connect_timeout.as_nanos() as u64,
+            good_within_ns: checked.good_within.map(|within| within.as_nanos() as u64),
             drain_ns: checked.timeout.as_nanos() as u64,
             first_window_ns: plan.first_window_ns(),
         };

@@ -3,6 +3,7 @@
 //! Latencies are in microseconds. The names in JSON are stable; new ones may be added.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use seawall_core::Histogram;
 use serde::Serialize;
@@ -62,6 +63,11 @@ pub struct Report {
     pub errors: BTreeMap<ErrorClass, u64>,
     /// Measured answers by status code.
     pub status: BTreeMap<u16, u64>,
+    /// Answers of the whole run by status code, those of the warm-up and of the end included.
+    pub status_total: BTreeMap<u16, u64>,
+    /// Answers that were good; absent unless [`LoadConfig::good_within`](crate::LoadConfig::good_within) says what is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub good: Option<Good>,
     /// Measured answers per second.
     pub rps: f64,
     /// Requests that were due per second (closed loop: sent).
@@ -161,6 +167,21 @@ impl Slice {
     }
 }
 
+/// Answers 2xx, and how many of them came soon enough: what a service under too much load still does for its users.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Good {
+    /// The longest latency of a good answer, in microseconds.
+    pub within_us: f64,
+    /// Good answers that were measured.
+    pub total: u64,
+    /// Good answers per second.
+    pub rps: f64,
+    /// Good answers by status code.
+    pub status: BTreeMap<u16, u64>,
+    /// Latencies of all measured answers 2xx, good or late, from the due time (closed loop: from the send).
+    pub success_us: Latency,
+}
+
 /// Some quantiles of a distribution, in microseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Latency {
@@ -199,6 +220,10 @@ pub struct Second {
     pub p99: f64,
     /// Errors in this second, statuses 4xx and 5xx included.
     pub errors: u64,
+    /// Good answers per second; 0 unless the run says what is good.
+    pub good_rps: f64,
+    /// 99th percentile of the answers 2xx in this second, in microseconds; 0 likewise.
+    pub success_p99: f64,
 }
 
 /// A point of the percentile curve.
@@ -233,6 +258,7 @@ pub(crate) struct Setup {
     pub(crate) mode: Mode,
     pub(crate) connections: usize,
     pub(crate) threads: usize,
+    pub(crate) good_within: Option<Duration>,
 }
 
 impl Latency {
@@ -283,6 +309,14 @@ impl Report {
             censored_from_us: totals.censored_from_us(),
             errors: errors.filter(|&(_, count)| count > 0).collect(),
             status: counts.status.0.iter().copied().collect(),
+            status_total: totals.whole.status.0.iter().copied().collect(),
+            good: setup.good_within.map(|within| Good {
+                within_us: micros(within.as_nanos() as u64),
+                total: counts.good.total(),
+                rps: round(per_second(counts.good.total()), 10.0),
+                status: counts.good.0.iter().copied().collect(),
+                success_us: Latency::of(&measured.success),
+            }),
             rps: round(per_second(counts.answered), 10.0),
             offered_rps: round(offered_rps, 10.0),
             sent_rps: round(sent_rps, 10.0),

@@ -20,6 +20,8 @@ pub(crate) struct Window {
     pub(crate) latency: Histogram,
     /// From the send. Unused by closed loops, where it is the same.
     pub(crate) service: Histogram,
+    /// `latency` of answers 2xx alone, if good ones are counted.
+    pub(crate) success: Histogram,
     /// How late requests were sent that a connection was free for.
     pub(crate) lag: Histogram,
     /// From the first step of connecting to a connection that is ready, TLS included.
@@ -45,6 +47,8 @@ pub(crate) struct Counts {
     pub(crate) censored: u64,
     pub(crate) bytes_in: u64,
     pub(crate) status: StatusCounts,
+    /// Answers 2xx that came soon enough, if that was asked for.
+    pub(crate) good: StatusCounts,
     pub(crate) errors: [u64; ErrorClass::ALL.len()],
     pub(crate) cpu_ns: u64,
     /// The part of `cpu_ns` in which the thread only looked at the clock.
@@ -77,6 +81,7 @@ impl Window {
         self.end_ns = self.end_ns.max(other.end_ns);
         self.latency.merge(&other.latency);
         self.service.merge(&other.service);
+        self.success.merge(&other.success);
         self.lag.merge(&other.lag);
         self.connect.merge(&other.connect);
         self.censored_from_ns = smaller_of(self.censored_from_ns, other.censored_from_ns);
@@ -115,6 +120,9 @@ impl Counts {
         for &(code, count) in &status.0 {
             self.status.add(code, count);
         }
+        for &(code, count) in &other.good.0 {
+            self.good.add(code, count);
+        }
         self.errors.iter_mut().zip(errors).for_each(|(mine, theirs)| *mine += theirs);
     }
 }
@@ -124,6 +132,10 @@ impl Counts {
 pub(crate) struct StatusCounts(pub(crate) Vec<(u16, u64)>);
 
 impl StatusCounts {
+    pub(crate) fn total(&self) -> u64 {
+        self.0.iter().map(|&(_, count)| count).sum()
+    }
+
     #[inline]
     pub(crate) fn add(&mut self, code: u16, count: u64) {
         match self.0.iter_mut().find(|entry| entry.0 == code) {

@@ -34,6 +34,53 @@ fn a_closed_loop_counts_every_answer() {
     assert!((report.duration_s - 0.5).abs() < 1e-9, "the duration is exact: {}", report.duration_s);
 }
 
+/// Two kinds of success, and refusals.
+fn mixed() -> Server {
+    Server::start(|stream, number| {
+        let status = ["200 OK", "201 Created", "503 Service Unavailable"][number as usize % 3];
+        let _ = stream.write_all(format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").as_bytes());
+        Then::Keep
+    })
+}
+
+#[test]
+fn good_answers_are_successes_that_came_soon_enough() {
+    let server = mixed();
+    let day = Some(Duration::from_secs(24 * 3600));
+    let report = run(&LoadConfig { good_within: day, connections: 1, ..config(&server.url()) });
+    let good = report.good.as_ref().unwrap();
+    let successes: Vec<_> = [200, 201].map(|status| report.status[&status]).into();
+    assert_eq!(good.status.values().copied().collect::<Vec<_>>(), successes);
+    assert_eq!(good.total, successes.iter().sum::<u64>());
+    assert!(report.status[&503] > 0 && good.success_us.max <= report.latency_us.max, "{report:?}");
+    let in_rows: f64 = report.series.iter().map(|row| row.good_rps * row.seconds).sum();
+    assert!((in_rows - good.total as f64).abs() < 1.0, "{in_rows} {good:?}");
+    assert_eq!(report.status_total.values().sum::<u64>(), report.answered_total);
+}
+
+#[test]
+fn late_answers_are_not_good() {
+    let server = Server::start(|stream, _| {
+        work_for(Duration::from_millis(10));
+        let _ = stream.write_all(OK.as_bytes());
+        Then::Keep
+    });
+    let within = Some(Duration::from_millis(1));
+    let report = run(&LoadConfig { good_within: within, rate: Some(50.0), ..config(&server.url()) });
+    let good = report.good.as_ref().unwrap();
+    assert_eq!((good.total, good.status.len()), (0, 0));
+    assert!(good.success_us.p50 >= 10_000.0 && report.requests > 0, "{good:?}");
+}
+
+#[test]
+fn rows_of_the_series_may_be_short() {
+    let server = Server::saying(OK);
+    let report = run(&LoadConfig { series_every: Duration::from_millis(250), ..config(&server.url()) });
+    let lengths: Vec<f64> = report.series.iter().map(|row| row.seconds).collect();
+    assert_eq!(lengths, [0.25, 0.25]);
+    assert!(report.good.is_none());
+}
+
 #[test]
 fn several_threads_share_the_connections() {
     let server = Server::saying(OK);

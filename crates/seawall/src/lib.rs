@@ -32,6 +32,9 @@ pub use seawall_http::websocket;
 #[cfg(feature = "acme")]
 pub use seawall_http::{AcmeConfig, LETS_ENCRYPT};
 pub use seawall_http::{
+    AdmissionConfig, Algorithm, LimitConfig, PressureConfig, Priority, RequestHead, Standing,
+};
+pub use seawall_http::{
     App, Bind, Body, BodyWriter, BuildError, ClientHeader, Context, Cookie, Endpoint, Error, Extract,
     ExtractOptional, Field, Form, Group, Handler, Header, Html, IntoError, IntoResponse, Invalid, Json,
     Listen, ListenAddr, Listeners, Middleware, Next, Path, ProxyConfig, ProxyProtocol, ProxyProtocolConfig,
@@ -61,6 +64,7 @@ pub mod prelude {
     pub use crate::middleware::{AccessLog, BodyLimit, RequestId};
     #[cfg(feature = "websocket")]
     pub use crate::websocket::WebSocketUpgrade;
+    pub use crate::{AdmissionConfig, Algorithm, LimitConfig, Priority, RequestHead, Standing};
     pub use crate::{
         App, Bind, Body, Bytes, Context, Cookie, Error, Extract, Form, Group, Header, Html, IntoResponse,
         Json, Listen, Middleware, Next, Path, Query, Redirect, Response, Result, RouteOptions as _,

@@ -42,6 +42,17 @@ pub(super) fn peer(root: &Path, target: &Path, program: &str, feature: &str) -> 
     Ok(target.join("release").join(program))
 }
 
+/// The lock file of the peers.
+pub(super) fn lock(root: &Path) -> Result<String> {
+    std::fs::read_to_string(root.join("bench/Cargo.lock")).context("cannot read bench/Cargo.lock")
+}
+
+/// The version of the package `name` in a lock file; of several the first.
+pub(super) fn version<'a>(lock: &'a str, name: &str) -> Option<&'a str> {
+    let mut lines = lock.lines().skip_while(|line| *line != format!("name = \"{name}\""));
+    lines.nth(1)?.strip_prefix("version = \"")?.strip_suffix('"')
+}
+
 fn cargo(root: &Path, target: &Path, what: &str, arguments: &[&str]) -> Result<()> {
     println!("building {what}");
     let start = clock::now();

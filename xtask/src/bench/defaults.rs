@@ -37,6 +37,9 @@ pub(crate) struct DefaultsArgs {
     /// Seconds of load per variant and round.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=60))]
     seconds: u32,
+    /// Requests that are sent at once on a connection; 1 is how most clients send them.
+    #[arg(long, default_value_t = DEPTH, value_parser = clap::value_parser!(u32).range(1..=64))]
+    depth: u32,
     /// Only this variant; repeat for more [default: all].
     #[arg(long, value_name = "NAME")]
     variant: Vec<String>,
@@ -128,7 +131,7 @@ fn measure(
     args: &DefaultsArgs,
 ) -> Result<Vec<Vec<f64>>> {
     let requests =
-        Requests { path: "/", headers: &HEADERS, connections: CONNECTIONS, depth: DEPTH, seconds: 1 };
+        Requests { path: "/", headers: &HEADERS, connections: CONNECTIONS, depth: args.depth, seconds: 1 };
     let mut servers = Vec::new();
     for variant in group {
         let server = start(program, variant)?;

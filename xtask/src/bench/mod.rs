@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: Seawall beside its peers, in one run, in turns.
 //!
 //! `http` has servers and `router` look-ups, beside others; `defaults` has what each of our own protections and
-//! middlewares costs; `profile` has what being profiled costs; `render` puts their tables into docs/PERFORMANCE.md.
+//! middlewares costs; `overload` what is left under too much load; `profile` has what being profiled costs; `render` puts their tables into docs/PERFORMANCE.md.
 
 mod build;
 mod defaults;
@@ -9,6 +9,7 @@ mod echo;
 mod generator;
 mod http;
 mod machine;
+mod overload;
 mod process;
 mod profile;
 mod render;
@@ -22,6 +23,7 @@ use serde::Serialize;
 
 pub(crate) use defaults::{DefaultsArgs, defaults};
 pub(crate) use http::{HttpArgs, http};
+pub(crate) use overload::{OverloadArgs, overload};
 pub(crate) use profile::{ProfileArgs, profile};
 pub(crate) use render::{RenderArgs, render};
 pub(crate) use router::{RouterArgs, router};
@@ -37,12 +39,12 @@ fn command_line() -> String {
     let mut given = std::env::args().skip(1);
     while let Some(word) = given.next() {
         match word.as_str() {
-            "--json" => drop(given.next()),
+            "--json" | "--picture" => drop(given.next()),
             "--before" => {
                 drop(given.next());
                 words.push("--before PROGRAM".to_owned());
             }
-            _ if word.starts_with("--json=") => {}
+            _ if word.starts_with("--json=") || word.starts_with("--picture=") => {}
             _ => words.push(word),
         }
     }

@@ -28,6 +28,8 @@ pub(super) struct Server {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cpu {
     pub(super) total_nanos: f64,
+    /// How long threads could have run and something else had the core: another thread of the server, or other work.
+    pub(super) waited_nanos: f64,
     user_ticks: f64,
     system_ticks: f64,
 }
@@ -36,6 +38,7 @@ impl Cpu {
     pub(super) fn since(self, before: Self) -> Self {
         Self {
             total_nanos: self.total_nanos - before.total_nanos,
+            waited_nanos: self.waited_nanos - before.waited_nanos,
             user_ticks: self.user_ticks - before.user_ticks,
             system_ticks: self.system_ticks - before.system_ticks,
         }
@@ -99,12 +102,14 @@ impl Server {
     }
 
     pub(super) fn cpu(&self) -> Result<Cpu> {
-        let mut sum = Cpu { total_nanos: 0.0, user_ticks: 0.0, system_ticks: 0.0 };
+        let mut sum = Cpu { total_nanos: 0.0, waited_nanos: 0.0, user_ticks: 0.0, system_ticks: 0.0 };
         for process in self.processes()? {
             for task in std::fs::read_dir(process.join("task"))? {
                 // A thread may end while it is looked at; it has done nothing for the server then.
                 let text = std::fs::read_to_string(task?.path().join("schedstat")).unwrap_or_default();
-                sum.total_nanos += text.split_whitespace().next().unwrap_or("0").parse::<f64>()?;
+                let mut fields = text.split_whitespace();
+                sum.total_nanos += fields.next().unwrap_or("0").parse::<f64>()?;
+                sum.waited_nanos += fields.next().unwrap_or("0").parse::<f64>()?;
             }
             let stat = std::fs::read_to_string(process.join("stat"))?;
             let (user, system) = ticks(&stat).context("/proc/<pid>/stat is not what was expected")?;

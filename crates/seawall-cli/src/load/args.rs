@@ -48,6 +48,12 @@ pub(super) struct PaceArgs {
     /// as deadline_shed, with the time it waited [default: it waits]
     #[arg(long, value_name = "TIME", value_parser = values::duration, requires = "pace")]
     deadline: Option<Duration>,
+    /// Count answers 2xx that are complete so soon after they were due (closed loop: sent): good in the JSON
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    good_within: Option<Duration>,
+    /// Length of a row of the series, a multiple of 250ms
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = values::duration)]
+    series_every: Duration,
     /// Warm-up before the measurement: a time, auto (until the answers are steady), or 0s
     #[arg(long, value_name = "TIME|auto", default_value = "auto", value_parser = values::warmup)]
     warmup: WarmUp,
@@ -65,6 +71,8 @@ impl PaceArgs {
         config.arrivals = if self.poisson { Arrivals::Poisson { seed } } else { Arrivals::Even };
         config.max_conns = self.max_conns;
         config.deadline = self.deadline;
+        config.good_within = self.good_within;
+        config.series_every = self.series_every;
         config.warmup = self.warmup;
     }
 }

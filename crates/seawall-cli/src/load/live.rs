@@ -113,6 +113,8 @@ mod tests {
             p50: 80.0,
             p99: 900.0,
             errors: 1,
+            good_rps: 0.0,
+            success_p99: 0.0,
         }
     }
 

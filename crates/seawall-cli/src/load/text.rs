@@ -47,6 +47,15 @@ fn throughput(report: &Report) -> Vec<String> {
         count(report.rps),
         bytes(report.bytes_received as f64 / report.duration_s.max(1e-9))
     )];
+    if let Some(good) = &report.good {
+        lines.push(format!(
+            "  good       {:>12}   {:>12} req/s   2xx within {}; p99 of all 2xx {}",
+            count(good.total as f64),
+            count(good.rps),
+            time(good.within_us),
+            time(good.success_us.p99)
+        ));
+    }
     let cpu: f64 = report.cpu_shares.iter().sum();
     let delay: f64 = report.run_delay_shares.iter().sum();
     lines.push(format!(

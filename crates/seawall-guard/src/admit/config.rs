@@ -40,8 +40,12 @@ impl Default for AdmissionConfig {
 }
 
 impl AdmissionConfig {
-    /// The limit is checked where it is made.
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
+    /// The first field that cannot be used.
+    ///
+    /// # Errors
+    /// If a field is outside its range.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        self.limit.check()?;
         let Self { limit: _, deadline, min_wait, grace, max_queued, max_tenants } = *self;
         const MS: Duration = Duration::from_millis(1);
         const HOUR: Duration = Duration::from_secs(3_600);

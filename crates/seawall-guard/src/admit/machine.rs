@@ -23,7 +23,11 @@ pub struct Admission<T>(Arc<Shared<T>>);
 struct Shared<T> {
     state: Mutex<State<T>>,
     hard_cap: Option<Gate>,
+    /// Told when room has become free and somebody waits for it.
+    on_room: Option<Box<OnRoom>>,
 }
+
+type OnRoom = dyn Fn() + Send + Sync;
 
 /// What became of an arrival.
 #[derive(Debug)]
@@ -64,7 +68,39 @@ impl<T: Send + 'static> Admission<T> {
         start: Instant,
     ) -> Result<Self, ConfigError> {
         let state = Mutex::new(State::new(config, start)?);
-        Ok(Self(Arc::new(Shared { state, hard_cap })))
+        Ok(Self(Arc::new(Shared { state, hard_cap, on_room: None })))
+    }
+
+    /// As [`new`](Self::new), with somebody to tell when a permit has ended and there are requests that wait: the
+    /// driver, which then asks for the [`next`](Self::next). It is called outside of all locks, on whatever thread the
+    /// permit ended.
+    ///
+    /// # Errors
+    /// If a field is outside its range.
+    pub fn driven(
+        config: &AdmissionConfig,
+        hard_cap: Option<Gate>,
+        start: Instant,
+        on_room: impl Fn() + Send + Sync + 'static,
+    ) -> Result<Self, ConfigError> {
+        let state = Mutex::new(State::new(config, start)?);
+        Ok(Self(Arc::new(Shared { state, hard_cap, on_room: Some(Box::new(on_room)) })))
+    }
+
+    /// Starts an arrival at once if there is room and nobody is ahead of it; `None` if it has to be
+    /// [`offer`](Self::offer)ed, which then says why it is refused, if it is. The short way for a driver whose time
+    /// slice has room left: nothing is queued, and nothing allocated.
+    pub fn try_start(&self, meta: &Meta, now: Instant) -> Option<WorkPermit> {
+        let room = self.room().ok()?;
+        let mut state = self.0.state.lock();
+        if state.queue.len() > 0 || !state.has_room() {
+            return None;
+        }
+        let deadline = state.deadline(meta);
+        state.judge(meta, deadline, now).ok()?;
+        state.start();
+        drop(state);
+        Some(WorkPermit::new(self.home(), now, meta.arrived, deadline, room))
     }
 
     /// Puts an arrival into the queue, or refuses it. Never starts anything: that is [`next`](Self::next)'s business,
@@ -164,7 +200,13 @@ impl<T: Send + 'static> Admission<T> {
 
 impl<T: Send> Home for Shared<T> {
     fn ended(&self, started: Instant, allowed: Duration, end: Option<(Outcome, Instant)>) {
-        self.state.lock().ended(started, allowed, end);
+        let mut state = self.state.lock();
+        state.ended(started, allowed, end);
+        let somebody_waits = state.queue.len() > 0;
+        drop(state);
+        if somebody_waits && let Some(on_room) = &self.on_room {
+            on_room();
+        }
     }
 }
 

@@ -23,9 +23,10 @@ pub struct WorkPermit {
     /// Taken when the end is reported, so that there is one report.
     home: Option<Arc<dyn Home>>,
     started: Instant,
-    /// From the arrival to the deadline.
-    allowed: Duration,
-    deadline: Deadline,
+    /// From the arrival to the start, and from there to the deadline, in microseconds: there is one permit in each
+    /// connection, idle or not, and a deadline is an hour at most.
+    waited: u32,
+    left: u32,
     /// The room under the hard cap; falls with the permit.
     _room: Option<Permit>,
 }
@@ -38,8 +39,8 @@ impl WorkPermit {
         deadline: Deadline,
         room: Option<Permit>,
     ) -> Self {
-        let allowed = deadline.remaining(arrived);
-        Self { home: Some(home), started, allowed, deadline, _room: room }
+        let waited = micros(started.saturating_duration_since(arrived));
+        Self { home: Some(home), started, waited, left: micros(deadline.remaining(started)), _room: room }
     }
 
     /// When the work was started.
@@ -47,9 +48,24 @@ impl WorkPermit {
         self.started
     }
 
-    /// Until when the answer is wanted: the caller's deadline or the configured one, the earlier of the two.
+    /// Until when the answer is wanted: the caller's deadline or the configured one, the earlier of the two; to the
+    /// microsecond.
     pub fn deadline(&self) -> Deadline {
-        self.deadline
+        Deadline::after(self.started, Duration::from_micros(self.left.into()))
+    }
+
+    /// From the arrival to the deadline.
+    fn allowed(&self) -> Duration {
+        Duration::from_micros(u64::from(self.waited) + u64::from(self.left))
+    }
+
+    /// Says that the work begins only now, for a driver that grants several starts and works on one after the other: the
+    /// time between is waiting, and no part of how long the work takes.
+    pub fn begin(&mut self, now: Instant) {
+        let waited = micros(now.saturating_duration_since(self.started));
+        self.waited = self.waited.saturating_add(waited);
+        self.left = self.left.saturating_sub(waited);
+        self.started = now;
     }
 
     /// Reports how it ended and gives the room back.
@@ -59,7 +75,7 @@ impl WorkPermit {
     /// [`Outcome::Cancelled`] say nothing about how long the service takes.
     pub fn finish(mut self, outcome: Outcome, now: Instant) {
         if let Some(home) = self.home.take() {
-            home.ended(self.started, self.allowed, Some((outcome, now)));
+            home.ended(self.started, self.allowed(), Some((outcome, now)));
         }
     }
 }
@@ -67,9 +83,13 @@ impl WorkPermit {
 impl Drop for WorkPermit {
     fn drop(&mut self) {
         if let Some(home) = self.home.take() {
-            home.ended(self.started, self.allowed, None);
+            home.ended(self.started, self.allowed(), None);
         }
     }
+}
+
+fn micros(duration: Duration) -> u32 {
+    u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)
 }
 
 impl fmt::Debug for WorkPermit {

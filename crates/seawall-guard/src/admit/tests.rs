@@ -239,6 +239,45 @@ mod rules {
         assert!(matches!(admission.next(start + MS), Some(Next::Start(_, 'b'))));
     }
 
+    #[test]
+    fn the_short_way_starts_only_whom_nobody_is_ahead_of() {
+        let mut bench = Bench::new(&fixed(1, 10), None);
+        let first = bench.admission.try_start(&Meta::new(bench.start), bench.start).unwrap();
+        assert!(bench.admission.try_start(&Meta::new(bench.start), bench.start).is_none(), "no room");
+        bench.offer('a', |_| ()).unwrap();
+        drop(first);
+        assert!(bench.admission.try_start(&Meta::new(bench.start), bench.start).is_none(), "a is ahead");
+        assert_eq!(bench.drive(), "a");
+    }
+    #[test]
+    fn what_a_granted_start_waits_is_no_part_of_the_work() {
+        let start = time_zero();
+        let admission = Admission::<char>::new(&fixed(1, 10), None, start).unwrap();
+        let mut permit = admission.try_start(&Meta::new(start), start).unwrap();
+        let deadline = permit.deadline();
+        permit.begin(start + 30 * MS);
+        assert_eq!((permit.started(), permit.deadline()), (start + 30 * MS, deadline));
+    }
+    #[test]
+    fn the_driver_hears_of_room_that_somebody_waits_for() {
+        use std::sync::Arc;
+        use std::sync::atomic::{AtomicU32, Ordering};
+        let (start, told) = (time_zero(), Arc::new(AtomicU32::new(0)));
+        let tell = {
+            let told = Arc::clone(&told);
+            move || {
+                told.fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        let admission = Admission::driven(&fixed(2, 10), None, start, tell).unwrap();
+        let [one, two] = [(), ()].map(|()| admission.try_start(&Meta::new(start), start).unwrap());
+        drop(one);
+        assert_eq!(told.load(Ordering::Relaxed), 0, "nobody waits");
+        let _ticket = admission.offer(&Meta::new(start), 'a', start).unwrap();
+        two.finish(Outcome::Success, start + MS);
+        assert_eq!(told.load(Ordering::Relaxed), 1);
+    }
+
     /// One window of work that ends with `outcome` after 30 ms.
     fn window_of(outcome: Outcome) -> Option<Duration> {
         let start = time_zero();

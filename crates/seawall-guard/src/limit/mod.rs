@@ -96,7 +96,7 @@ impl Default for LimitConfig {
 }
 
 impl LimitConfig {
-    fn check(&self) -> Result<(), ConfigError> {
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
         let Self { algorithm: _, initial, min, max, window, min_samples } = *self;
         if !(1..=1_000_000).contains(&max) {
             return Err(ConfigError::new("limit.max", max, "1 to 1000000"));

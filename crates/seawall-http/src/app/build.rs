@@ -33,6 +33,7 @@ pub(super) fn build(mut app: App) -> Result<(Service, ServerConfig)> {
     let router = Arc::new(Router {
         routes: flat.routes.iter().map(chain).collect(),
         scopes: flat.scopes.iter().map(chain).collect(),
+        has_guards: flat.routes.iter().any(|part| part.guard.concerns_admission()),
         trees: Arc::new(flat.trees),
     });
     let pre = (!app.pre.is_empty())

@@ -9,6 +9,7 @@ use super::shared::OnError;
 use crate::handler::AnyHandler;
 use crate::measure::RouteTimers;
 use crate::middleware::Step;
+use crate::standing::RouteGuard;
 
 /// Middleware and handler of one route, in the order in which they run.
 pub(crate) struct Chain {
@@ -25,6 +26,7 @@ pub(crate) struct Chain {
     pub(super) on_error: Option<Arc<OnError>>,
     pub(super) shared: Arc<Shared>,
     pub(super) timers: RouteTimers,
+    pub(super) guard: RouteGuard,
 }
 
 impl Chain {
@@ -52,6 +54,9 @@ impl Chain {
     pub(crate) fn shared(&self) -> &Shared {
         &self.shared
     }
+    pub(crate) fn guard(&self) -> RouteGuard {
+        self.guard
+    }
     pub(crate) fn timers(&self) -> &RouteTimers {
         &self.timers
     }
@@ -68,6 +73,7 @@ impl Chain {
             on_error: self.on_error.clone(),
             shared: Arc::clone(shared),
             timers: RouteTimers::default(),
+            guard: self.guard,
         })
     }
 }

@@ -18,6 +18,7 @@ use crate::measure::RouteTimers;
 use crate::middleware::Step;
 use crate::respond::Response;
 use crate::router::{InsertError, Pattern, Tree, joined};
+use crate::standing::RouteGuard;
 
 /// A chain before the state is there.
 pub(super) struct Part {
@@ -28,6 +29,7 @@ pub(super) struct Part {
     steps: Vec<Step>,
     handler: Arc<dyn AnyHandler>,
     on_error: Option<Arc<OnError>>,
+    pub(super) guard: RouteGuard,
 }
 
 impl Part {
@@ -41,6 +43,7 @@ impl Part {
             steps: steps.to_vec(),
             handler: look_up,
             on_error: None,
+            guard: RouteGuard::default(),
         }
     }
 
@@ -55,6 +58,7 @@ impl Part {
             on_error: self.on_error.clone(),
             shared: Arc::clone(shared),
             timers: RouteTimers::default(),
+            guard: self.guard,
         })
     }
 }
@@ -80,6 +84,7 @@ struct Outer {
     steps: Vec<Step>,
     fallback: Endpoint,
     on_error: Option<Arc<OnError>>,
+    guard: RouteGuard,
 }
 
 impl Outer {
@@ -91,6 +96,7 @@ impl Outer {
             steps: [&self.steps[..], &group.steps].concat(),
             fallback: group.fallback.as_ref().unwrap_or(&self.fallback).clone(),
             on_error: group.on_error.as_ref().or(self.on_error.as_ref()).cloned(),
+            guard: self.guard.around(group.guard),
         }
     }
 
@@ -103,6 +109,7 @@ impl Outer {
             steps: [&self.steps[..], &endpoint.steps].concat(),
             handler: Arc::clone(&endpoint.handler),
             on_error: self.on_error.clone(),
+            guard: self.guard.around(endpoint.guard),
         }
     }
 
@@ -115,7 +122,14 @@ impl Flat {
     pub(super) fn new(app: &App) -> Self {
         let mut flat = Self::default();
         let fallback = Endpoint::new(NoRoute);
-        let outer = Outer { host: None, prefix: String::new(), steps: vec![], fallback, on_error: None };
+        let outer = Outer {
+            host: None,
+            prefix: String::new(),
+            steps: vec![],
+            fallback,
+            on_error: None,
+            guard: RouteGuard::default(),
+        };
         flat.group(&outer, &app.root);
         let outer = outer.around(&app.root);
         for (host, group) in &app.hosts {

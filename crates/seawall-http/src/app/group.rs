@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::Method;
+use seawall_guard::Priority;
 
 use super::shared::OnError;
 use crate::context::Context;
@@ -11,6 +13,7 @@ use crate::error::Error;
 use crate::handler::{Endpoint, Handler};
 use crate::middleware::{Middleware, Step};
 use crate::respond::Response;
+use crate::standing::RouteGuard;
 
 /// Routes that share a prefix and middleware. It may live in a module or crate of its own and be tested without the
 /// rest of the app; [`App::mount`](crate::App::mount) gives it its prefix.
@@ -21,6 +24,7 @@ pub struct Group {
     pub(super) groups: Vec<(String, Group)>,
     pub(super) fallback: Option<Endpoint>,
     pub(super) on_error: Option<Arc<OnError>>,
+    pub(super) guard: RouteGuard,
 }
 
 /// A route as it was written down; no method is any method.
@@ -109,6 +113,24 @@ impl Group {
     /// still a 405. A group without a fallback has that of the group around it.
     pub fn fallback<M>(self, handler: impl Handler<M>) -> Self {
         Self { fallback: Some(handler.into_endpoint()), ..self }
+    }
+    /// What the routes of this group are worth in an overload, as
+    /// [`RouteOptions::priority`](crate::RouteOptions::priority); routes and inner groups may say otherwise.
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.guard.priority = Some(priority);
+        self
+    }
+    /// Until when the routes of this group must have answered, as
+    /// [`RouteOptions::deadline`](crate::RouteOptions::deadline); routes and inner groups may say otherwise.
+    pub fn deadline(mut self, limit: Duration) -> Self {
+        self.guard.deadline = Some(limit);
+        self
+    }
+    /// Lets the requests of this group pass by admission, as
+    /// [`RouteOptions::bypass_admission`](crate::RouteOptions::bypass_admission).
+    pub fn bypass_admission(mut self) -> Self {
+        self.guard.bypasses = true;
+        self
     }
     /// Turns the failures of this group into answers, in place of [`App::on_error`](crate::App::on_error) or of the
     /// group around it: those of its routes and middleware, and what is not found below its prefix.

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use http::header;
 
 use crate::context::Context;
+use crate::head::Head;
 use crate::router::Tree;
 
 /// The longest name that DNS allows; a longer host is none that anybody registered.
@@ -52,6 +53,16 @@ impl Hosts {
             return None;
         }
         self.find_name(host_of(c)?).map(|at| &self.trees[at])
+    }
+
+    /// As [`find`](Self::find), before there is a context.
+    pub(super) fn find_for(&self, head: &Head) -> Option<&Tree> {
+        if self.trees.is_empty() {
+            return None;
+        }
+        let authority = head.uri().authority().map(http::uri::Authority::host);
+        let host = authority.or_else(|| std::str::from_utf8(head.field(header::HOST.as_str())?).ok());
+        self.find_name(host?).map(|at| &self.trees[at])
     }
 
     fn find_name(&self, host: &str) -> Option<usize> {

@@ -9,9 +9,11 @@ use super::{Chain, Shared};
 use crate::context::{Context, Matched};
 use crate::error::Result;
 use crate::handler::AnyHandler;
+use crate::head::Head;
 use crate::middleware::Next;
 use crate::respond::Response;
 use crate::router::{Found, Params, Tree};
+use crate::standing::RouteGuard;
 
 /// All chains, and the trees that find them.
 pub(crate) struct Router {
@@ -19,6 +21,8 @@ pub(crate) struct Router {
     pub(super) trees: Arc<Trees>,
     pub(super) routes: Vec<Arc<Chain>>,
     pub(super) scopes: Vec<Arc<Chain>>,
+    /// Whether any route says something that admission has to know.
+    pub(super) has_guards: bool,
 }
 
 /// One tree per host that has routes of its own, and that of all others. Their numbers are those of [`Router`].
@@ -48,6 +52,7 @@ impl Router {
             trees: Arc::clone(&self.trees),
             routes: self.routes.iter().map(own).collect(),
             scopes: self.scopes.iter().map(own).collect(),
+            has_guards: self.has_guards,
         })
     }
 
@@ -61,6 +66,18 @@ impl Router {
         Next::new(chain).run(c).await
     }
 
+    /// What the route of a request says that is not one yet. A rewrite before routing is not seen here.
+    pub(crate) fn guard_of(&self, head: &Head) -> RouteGuard {
+        if !self.has_guards {
+            return RouteGuard::default();
+        }
+        let tree = self.trees.hosts.find_for(head).unwrap_or(&self.trees.any_host);
+        match tree.find(head.method(), head.path()) {
+            Found::Route(route, _) => self.routes[route].guard(),
+            Found::Methods(_) | Found::Nothing => RouteGuard::default(),
+        }
+    }
+
     fn find(&self, c: &Context) -> &Arc<Chain> {
         let tree = self.trees.of(c);
         let (chain, params) = match tree.find(c.method(), c.path()) {
@@ -72,6 +89,9 @@ impl Router {
             Found::Nothing => (self.scope(tree, c), Params::default()),
         };
         c.set_matched(Matched { chain: Arc::clone(chain), params });
+        if let Some(limit) = chain.guard().deadline {
+            c.replace_deadline(limit);
+        }
         chain
     }
 

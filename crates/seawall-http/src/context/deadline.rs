@@ -19,6 +19,11 @@ use crate::timeout_header;
 pub(super) struct DeadlineCell(AtomicU64);
 
 impl DeadlineCell {
+    pub(super) fn new(arrival: Instant, deadline: Option<Deadline>) -> Self {
+        let cell = Self::default();
+        cell.set(arrival, deadline);
+        cell
+    }
     fn get(&self, arrival: Instant) -> Option<Deadline> {
         match self.0.load(Ordering::Relaxed) {
             0 => None,
@@ -30,6 +35,12 @@ impl DeadlineCell {
             u64::try_from(deadline.remaining(arrival).as_nanos()).unwrap_or(u64::MAX).max(1)
         });
         self.0.store(nanos, Ordering::Relaxed);
+    }
+}
+
+impl Clone for DeadlineCell {
+    fn clone(&self) -> Self {
+        Self(AtomicU64::new(self.0.load(Ordering::Relaxed)))
     }
 }
 
@@ -64,9 +75,12 @@ impl Life {
 }
 
 impl Context {
-    /// Until when the answer is wanted: what is left of the time that the caller gave
+    /// Until when the answer is wanted: the deadline that is configured
+    /// ([`AdmissionConfig::deadline`](crate::AdmissionConfig), 10 s by default) or the
+    /// [route's own](crate::RouteOptions::deadline), what is left of the time that the caller gave
     /// ([`App::accept_timeouts`](crate::App::accept_timeouts)), or the end of the innermost
-    /// [`timeout`](crate::RouteOptions::timeout) around this code, whichever is earlier. `None` if there is neither.
+    /// [`timeout`](crate::RouteOptions::timeout) around this code, whichever is earliest. `None` if there is none of
+    /// them.
     ///
     /// It is kept once per request. Attempts that run at the same time under timeouts of their own share the tighter
     /// one.
@@ -99,18 +113,44 @@ impl Context {
         }
     }
 
-    /// Takes over the time that the caller gave, at most `longest`.
+    /// Takes over the time that the caller gave, at most `longest`, if that is less than there is.
     ///
     /// # Errors
     /// 400 for a header that is not of its form; 504 if there is no time left.
-    pub(crate) fn accept_timeout(&self, longest: Duration) -> Result<Option<Deadline>> {
-        let Some(left) = timeout_header::remaining(self.headers())? else { return Ok(None) };
-        let deadline = Deadline::after(self.received_at(), left.min(longest));
+    pub(crate) fn accept_timeout(&self, longest: Duration) -> Result<()> {
+        let Some(theirs) = self.callers_deadline(longest)? else { return Ok(()) };
+        let deadline = self.last_deadline().map_or(theirs, |ours| ours.min(theirs));
         if deadline.expired(clock::now()) {
             return Err(Error::deadline_exceeded());
         }
+        self.set_last(deadline);
+        Ok(())
+    }
+
+    fn callers_deadline(&self, longest: Duration) -> Result<Option<Deadline>> {
+        if !self.0.head.says_timeout() {
+            return Ok(None);
+        }
+        let left = timeout_header::remaining(self.headers())?;
+        Ok(left.map(|left| Deadline::after(self.received_at(), left.min(longest))))
+    }
+
+    /// Puts the route's deadline in the place of the configured one. The caller's stays: it was accepted already.
+    pub(crate) fn replace_deadline(&self, limit: Duration) {
+        let ours = Deadline::after(self.received_at(), limit);
+        let longest = self.0.shared.settings().longest_timeout;
+        let theirs = longest.and_then(|longest| self.callers_deadline(longest).ok().flatten());
+        self.set_last(theirs.map_or(ours, |theirs| ours.min(theirs)));
+    }
+
+    /// The deadline of the whole request, whatever is inside of it.
+    pub(crate) fn last_deadline(&self) -> Option<Deadline> {
+        self.0.last.get(self.received_at())
+    }
+
+    fn set_last(&self, deadline: Deadline) {
+        self.0.last.set(self.received_at(), Some(deadline));
         self.0.deadline.set(self.received_at(), Some(deadline));
-        Ok(Some(deadline))
     }
 
     /// Makes the deadline `limit` from now, unless it is earlier already, until the guard is dropped.

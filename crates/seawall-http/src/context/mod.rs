@@ -23,6 +23,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Uri, Version, header};
 use parking_lot::Mutex;
+use seawall_core::Deadline;
 
 use crate::app::{Chain, Shared};
 use crate::body::Body;
@@ -49,6 +50,8 @@ pub struct Context(Arc<Exchange>);
 pub(crate) struct Arrival {
     pub(crate) peer: Peer,
     pub(crate) at: Instant,
+    /// Until when an answer is wanted, as far as the server knows.
+    pub(crate) deadline: Option<Deadline>,
 }
 
 struct Exchange {
@@ -61,7 +64,10 @@ struct Exchange {
     request_id: OnceLock<Box<str>>,
     trace: OnceLock<Box<TraceContext>>,
     client: OnceLock<Box<Client>>,
+    /// The innermost one at this moment.
     deadline: deadline::DeadlineCell,
+    /// That of the whole request.
+    last: deadline::DeadlineCell,
     life: deadline::Life,
     /// What middleware asked to be done at the end: bits of [`AtTheEnd`].
     at_the_end: AtomicU8,
@@ -105,6 +111,7 @@ struct ConditionsTaken;
 
 impl Context {
     pub(crate) fn new(head: Head, body: Body, arrival: Arrival, shared: Arc<Shared>) -> Self {
+        let deadline = deadline::DeadlineCell::new(arrival.at, arrival.deadline);
         Self(Arc::new(Exchange {
             head,
             arrival,
@@ -114,7 +121,8 @@ impl Context {
             request_id: OnceLock::new(),
             trace: OnceLock::new(),
             client: OnceLock::new(),
-            deadline: deadline::DeadlineCell::default(),
+            last: deadline.clone(),
+            deadline,
             life: deadline::Life::default(),
             at_the_end: AtomicU8::new(0),
             lines: OnceLock::new(),

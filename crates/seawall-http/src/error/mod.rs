@@ -23,7 +23,7 @@ use serde::Serialize;
 pub use build::BuildError;
 pub(crate) use status::allow_value;
 pub(crate) use status::of_fault as status_of_fault;
-pub(crate) use status::{NO_ROOM, no_room};
+pub(crate) use status::{outcome, turned_away, turned_away_h2};
 
 /// A result whose error is [`Error`], unless said otherwise.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -6,7 +6,7 @@ use std::error;
 use std::time::Duration;
 
 use http::{HeaderValue, Method, StatusCode, header};
-use seawall_core::Class;
+use seawall_core::{Class, Outcome};
 use seawall_guard::Rejected;
 
 use super::Error;
@@ -176,19 +176,67 @@ pub(super) fn is_limit(status: StatusCode) -> bool {
     )
 }
 
-/// The answer to a request for which there is no room, ready to be written: whoever has too much to do should not have
-/// to think about saying so. The first form is for a connection that goes on, the second for one that ends.
-pub(crate) const NO_ROOM: [&[u8]; 2] = [
-    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\n\r\n",
-    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+/// A head without a body, for a connection that goes on and for one that ends.
+macro_rules! refusal {
+    ($begin:literal) => {
+        [
+            concat!("HTTP/1.1 ", $begin, "\r\ncontent-length: 0\r\n\r\n").as_bytes(),
+            concat!("HTTP/1.1 ", $begin, "\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").as_bytes(),
+        ]
+    };
+}
+
+/// The answers to requests that are turned away before they are one, ready to be written: whoever has too much to do
+/// should not have to think about saying so. Retry-After varies, so that those who are refused together do not come
+/// back together; the first form of each is for a connection that goes on, the second for one that ends.
+const OVERLOADED: [[&[u8]; 2]; 3] = [
+    refusal!("503 Service Unavailable\r\nretry-after: 1"),
+    refusal!("503 Service Unavailable\r\nretry-after: 2"),
+    refusal!("503 Service Unavailable\r\nretry-after: 3"),
 ];
+const TOO_LATE: [&[u8]; 2] = refusal!("504 Gateway Timeout");
+
+/// What a request is answered with that is turned away before it is one. `number` varies Retry-After.
+pub(crate) fn turned_away(rejected: &Rejected, number: u64, goes_on: bool) -> &'static [u8] {
+    let forms = match refusal_status(rejected) {
+        StatusCode::GATEWAY_TIMEOUT => &TOO_LATE,
+        _ => &OVERLOADED[(number % OVERLOADED.len() as u64) as usize],
+    };
+    forms[usize::from(!goes_on)]
+}
 
 /// The same for HTTP/2.
-pub(crate) fn no_room<B>(body: B) -> http::Response<B> {
+pub(crate) fn turned_away_h2<B>(rejected: &Rejected, number: u64, body: B) -> http::Response<B> {
     let mut response = http::Response::new(body);
-    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    *response.status_mut() = refusal_status(rejected);
+    if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+        let seconds = ["1", "2", "3"][(number % 3) as usize];
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
+    }
     response
+}
+
+fn refusal_status(rejected: &Rejected) -> StatusCode {
+    match rejected {
+        Rejected::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+/// What an answer says about the service, for the limits that watch it: `status` as it was sent, and the class of the
+/// error that it was made of, if it was.
+pub(crate) fn outcome(status: StatusCode, of_error: Option<Class>) -> Outcome {
+    let is_failure = status.is_client_error() || status.is_server_error();
+    match of_error.or_else(|| is_failure.then(|| class(status))) {
+        None => Outcome::Success,
+        // Both are answers that nothing was done for, and say nothing about how long things take here.
+        Some(Class::Transient)
+            if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) =>
+        {
+            Outcome::Overloaded
+        }
+        Some(class) => Outcome::Failure(class),
+    }
 }
 
 /// What bytes are answered with that are no request.

@@ -241,3 +241,9 @@ impl Events {
         self.events.close();
     }
 }
+
+/// Whether an answer of this type is a stream of events, which has no end of its own: it holds its connection's room, but
+/// not that of a request.
+pub(crate) fn is_event_stream(content_type: Option<&HeaderValue>) -> bool {
+    content_type.is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
+}

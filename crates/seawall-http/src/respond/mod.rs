@@ -32,6 +32,7 @@ pub use self::minijinja::MiniJinja;
 pub(crate) use body::{BodyFailed, WireBody};
 pub(crate) use disposition::Disposition;
 pub use event::Event;
+pub(crate) use events::is_event_stream;
 pub use events::{NotSent, Sse, SseSender};
 pub(crate) use fields::Fields;
 pub use file::File;

@@ -1,13 +1,21 @@
-//! What a server does beside serving: it looks whether files have changed, and renews certificates.
+//! What a server does beside serving: it watches what it has left, tells what admission does, looks whether files have
+//! changed, and renews certificates.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 #[cfg(feature = "tls")]
 use futures_util::future::join_all;
 use futures_util::future::pending;
 use seawall_core::metrics::Registry;
+use seawall_guard::Pressure;
 
+use super::ServerConfig;
+use super::admission::{Facts, Refusals, report_refusals};
 use super::bind::Bound;
+use super::pressure::{UnderPressure, watch};
+use super::worker::Peers;
+use crate::error::Result;
 
 /// Never returns; dropping it ends the chores. `bound` is only looked at before the first wait.
 #[cfg_attr(not(feature = "tls"), expect(unused_variables, reason = "without TLS there is nothing to do"))]
@@ -36,5 +44,33 @@ pub(super) fn chores(bound: &[Bound], registry: &Registry) -> impl Future<Output
     async {
         all.await;
         pending().await
+    }
+}
+
+/// What the overload protection of a server does beside requests.
+pub(super) struct Guards {
+    pressure: Pressure,
+    found: Arc<UnderPressure>,
+    refusals: Refusals,
+    facts: Vec<Facts>,
+}
+
+impl Guards {
+    /// # Errors
+    /// If the gates of `config` are outside of their range.
+    pub(super) fn new(config: &ServerConfig, peers: &Peers, facts: Vec<Facts>) -> Result<Self> {
+        let (found, refusals) = (Arc::clone(peers.pressure()), peers.refusals().clone());
+        Ok(Self { pressure: Pressure::new(&config.pressure)?, found, refusals, facts })
+    }
+
+    /// Never returns; dropping it ends both.
+    pub(super) async fn beside(self, chores: impl Future<Output = Infallible>) -> Infallible {
+        let Self { pressure, found, refusals, facts } = self;
+        tokio::select! {
+            never = chores => never,
+            never = watch(pressure, found) => never,
+            never = report_refusals(refusals) => never,
+            never = Facts::publish(facts) => never,
+        }
     }
 }

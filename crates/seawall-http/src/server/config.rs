@@ -5,6 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use seawall_core::ConfigError;
+use seawall_guard::{AdmissionConfig, Pressure, PressureConfig};
 
 /// Limits and timeouts of the server. All are on by default.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,9 +16,14 @@ pub struct ServerConfig {
     /// process's limit on open files, at most 65,536.
     pub max_connections: u32,
     /// Requests in flight at once in the whole process; a further one is answered 503 before it becomes a request, from
-    /// bytes that are ready, and counted in `seawall_http_refused_total`. A last line of defence: it does not know what
-    /// the service can do. 1 to 10,000,000. Default 65,536.
+    /// bytes that are ready, and counted in `seawall_http_refused_total`. A last line of defence behind `admission`: it
+    /// does not know what the service can do. 1 to 10,000,000. Default 65,536.
     pub max_in_flight: u32,
+    /// How requests are admitted under load: the adaptive limit, the queue and the deadline; see
+    /// [`AdmissionConfig`]. `None` switches all of that off, and only `max_in_flight` is left. Default: on.
+    pub admission: Option<AdmissionConfig>,
+    /// Where nothing new is begun because memory or file handles are nearly used up.
+    pub pressure: PressureConfig,
     /// How long the kernel's queue of connections may get; the kernel cuts it to `net.core.somaxconn`. At least 1.
     /// Default 4096.
     pub backlog: u16,
@@ -64,6 +70,8 @@ impl Default for ServerConfig {
             workers: None,
             max_connections: max_connections(open_file_limit()),
             max_in_flight: 65_536,
+            admission: Some(AdmissionConfig::default()),
+            pressure: PressureConfig::default(),
             backlog: 4096,
             head_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
@@ -90,6 +98,8 @@ impl ServerConfig {
             workers,
             max_connections,
             max_in_flight,
+            admission,
+            pressure,
             backlog,
             head_timeout,
             idle_timeout,
@@ -106,6 +116,8 @@ impl ServerConfig {
             max_connection_age,
             max_requests_per_connection,
         } = self;
+        admission.as_ref().map_or(Ok(()), AdmissionConfig::check)?;
+        Pressure::new(pressure)?;
         within("server.workers", workers.unwrap_or(1), 1, 1024)?;
         within("server.max_connections", *max_connections as usize, 1, 1_000_000)?;
         within("server.max_in_flight", *max_in_flight as usize, 1, 10_000_000)?;
@@ -172,7 +184,7 @@ fn max_connections(open_files: u64) -> u32 {
 }
 
 /// The soft limit, from `/proc`, since std has no call for it; 1024, the usual one, where that cannot be read.
-fn open_file_limit() -> u64 {
+pub(super) fn open_file_limit() -> u64 {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     parse_open_files(&limits).unwrap_or(1024)
 }

@@ -127,7 +127,7 @@ mod tests {
         fn size_of_future<A, B, C, F>(_: fn(A, B, C) -> F) -> usize {
             size_of::<F>()
         }
-        assert!(size_of_future(serve) <= 840, "{}", size_of_future(serve));
+        assert!(size_of_future(serve) <= 896, "{}", size_of_future(serve));
         assert!(size_of::<Conn>() <= 448, "{}", size_of::<Conn>());
     }
 }

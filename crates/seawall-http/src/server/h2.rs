@@ -10,21 +10,23 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use http::header::CONTENT_TYPE;
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::rt::Executor;
 use hyper::server::conn::http2::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
-use seawall_guard::Permit;
+use seawall_guard::Rejected;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::admission::{Entered, Leave, Polls};
 use super::h1::Home;
 use super::shutdown::Shutdown;
 use super::stream::Stream;
@@ -32,11 +34,12 @@ use super::watch::{Wait, Watch};
 use crate::body::Body;
 use crate::clock;
 use crate::context::Arrival;
-use crate::error::no_room;
+use crate::error::turned_away_h2;
 use crate::flight::Tracked;
+use crate::head::Head;
 use crate::measure::Counted;
 use crate::peer::Peer;
-use crate::respond::BodyFailed;
+use crate::respond::{BodyFailed, is_event_stream};
 
 /// Requests that a client may have under way on one connection.
 const STREAMS: u32 = 128;
@@ -183,22 +186,74 @@ async fn answer(
     peer: Peer,
     open: Open,
 ) -> Result<hyper::Response<Guarded>, Infallible> {
-    let Ok(permit) = home.gate.try_acquire() else {
-        home.refused.inc();
-        return Ok(no_room(Guarded(None)));
+    let now = clock::now();
+    let request = request.map(Body::from_http);
+    let (head, body) = request.into_parts();
+    let head = Head::from(head);
+    let leave = match admit(&home, &head, &peer, now).await {
+        Ok(leave) => leave,
+        Err(rejected) => {
+            let number = open.0.started.load(Relaxed);
+            return Ok(turned_away_h2(&rejected, number, Guarded { body: None, leave: None, _guards: None }));
+        }
     };
-    let guards = (Counted::start(&home.in_flight), open, permit);
-    let arrival = Arrival { peer, at: clock::now() };
-    let mut response = home.service.respond(request.map(Body::from_http), arrival).await;
-    response.body_mut().wire().end_with(|| shutdown.drain());
-    Ok(response.map(|body| Guarded(Some((body, guards)))))
+    let _guards = Some((Counted::start(&home.in_flight), open));
+    let arrival = Arrival { peer, at: now, deadline: leave.deadline() };
+    let mut polls = Polls::first(leave.started());
+    let answer = {
+        let mut answer = pin!(home.service.respond_to(head, body, arrival));
+        poll_fn(|cx| {
+            polls.begin();
+            let answer = answer.as_mut().poll(cx);
+            polls.end(clock::now(), &home.entrance);
+            answer
+        })
+        .await
+    };
+    let is_endless = is_event_stream(answer.headers().get(CONTENT_TYPE));
+    Ok(answer.map(|mut body| {
+        body.wire().end_with(|| shutdown.drain());
+        let mut guarded = Guarded { body: Some(body), leave: Some(leave), _guards };
+        if is_endless {
+            guarded.release();
+        }
+        guarded
+    }))
 }
 
-/// What ends when an answer's body does: the request is counted, its connection is not idle, and it has its room.
-type Guards = (Counted, Open, Permit);
+/// Leave to work on a request, once it is its turn.
+async fn admit(home: &Home, head: &Head, peer: &Peer, now: Instant) -> Result<Leave, Rejected> {
+    if let Some(leave) = home.entrance.try_start(now, now) {
+        return Ok(leave);
+    }
+    let entry = home.service.entry(head, peer, now);
+    match home.entrance.enter(&entry, now)? {
+        Entered::Now(leave) => Ok(leave),
+        Entered::Later(queued) => {
+            let decided = poll_fn(|cx| queued.poll(cx)).await;
+            let mut permit = decided.inspect_err(|rejected| home.entrance.refused(rejected))?;
+            permit.begin(clock::now());
+            Ok(Leave::Admitted(permit))
+        }
+    }
+}
 
-/// An answer's body, if it has one.
-struct Guarded(Option<(Tracked, Guards)>);
+/// An answer's body, if it has one, and what ends when it does: the request is counted, its connection is not idle, and
+/// it has its room.
+struct Guarded {
+    body: Option<Tracked>,
+    leave: Option<Leave>,
+    _guards: Option<(Counted, Open)>,
+}
+
+impl Guarded {
+    /// Reports the end, once the body has had it.
+    fn release(&mut self) {
+        if let (Some(body), Some(leave)) = (&self.body, self.leave.take()) {
+            leave.finish(body.outcome(), clock::now());
+        }
+    }
+}
 
 impl hyper::body::Body for Guarded {
     type Data = Bytes;
@@ -208,16 +263,32 @@ impl hyper::body::Body for Guarded {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyFailed>>> {
-        match &mut self.0 {
-            Some((body, _)) => Pin::new(body).poll_frame(cx),
-            None => Poll::Ready(None),
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let frame = Pin::new(body).poll_frame(cx);
+        let at_the_end = match &frame {
+            Poll::Ready(Some(Ok(_))) => self.is_end_stream(),
+            Poll::Ready(None) => true,
+            Poll::Ready(Some(Err(_))) | Poll::Pending => false,
+        };
+        if at_the_end {
+            self.release();
         }
+        frame
     }
     fn is_end_stream(&self) -> bool {
-        self.0.as_ref().is_none_or(|(body, _)| body.is_end_stream())
+        self.body.as_ref().is_none_or(Tracked::is_end_stream)
     }
     fn size_hint(&self) -> SizeHint {
-        self.0.as_ref().map_or_else(|| SizeHint::with_exact(0), |(body, _)| body.size_hint())
+        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Tracked::size_hint)
+    }
+}
+
+impl Drop for Guarded {
+    /// A body without bytes is never asked for them.
+    fn drop(&mut self) {
+        if self.body.as_ref().is_some_and(hyper::body::Body::is_end_stream) {
+            self.release();
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! Read on in `listen.rs` and `bind.rs` (where), `listener.rs` (accept, hand over), `handshake.rs` (what comes before
 //! HTTP), `conn.rs` (the door to the engines: `h1/` is ours, `h2.rs` hyper's), `shutdown.rs` (who says stop).
 
+mod admission;
 mod bind;
 mod chores;
 mod config;
@@ -13,6 +14,7 @@ mod handshake;
 mod linger;
 mod listen;
 mod listener;
+mod pressure;
 mod proxy_protocol;
 mod shutdown;
 mod stream;
@@ -28,13 +30,14 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::thread;
 use std::time::Duration;
 
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime, RuntimeFlavor};
 
 use crate::error::{Error, Result};
 use crate::service::Service;
 
+pub(crate) use admission::Entry;
 use bind::Bound;
-use chores::chores;
+use chores::{Guards, chores};
 pub use config::ServerConfig;
 pub(crate) use h1::{Fault, Incoming};
 pub use listen::{Listen, ListenAddr, Listeners};
@@ -148,11 +151,12 @@ impl Server {
         // Before the first connection: whoever has been answered may count on an orderly end.
         let signals = main.block_on(async { Signals::new() });
         let mut threads = Vec::with_capacity(workers);
+        let mut facts = Vec::new();
         for (number, inbox) in inboxes.into_iter().enumerate() {
             let service = self.service.replicate();
             let worker = Worker {
                 number,
-                home: peers.home(number, &service, &self.config),
+                home: peers.home(number, &service, &self.config, true)?,
                 peers: peers.clone(),
                 inbox,
                 listener: self.listener(number, cap.clone())?,
@@ -160,12 +164,14 @@ impl Server {
                 config: self.config.clone(),
                 shutdown: self.shutdown.clone(),
             };
+            facts.extend(worker.facts());
             let runtime = runtime(&self.config)?;
             let thread = thread::Builder::new().name(format!("seawall-w{number}"));
             threads.push(thread.spawn(move || runtime.block_on(worker.run()))?);
         }
         let Self { service, config, bound, shutdown, on_drain } = self;
-        let chores = chores(&bound, service.metrics());
+        let guards = Guards::new(&config, &peers, facts)?;
+        let chores = guards.beside(chores(&bound, service.metrics()));
         drop(bound); // or the port would stay bound until the last connection ends
         let end = shutdown.follow_signals(signals, on_drain, config.drain_delay, peers.idle());
         main.block_on(beside(chores, end));
@@ -178,6 +184,7 @@ impl Server {
     pub(crate) async fn serve(self) -> Result<()> {
         let chores = chores(&self.bound, self.service.metrics());
         let (worker, on_drain) = self.into_worker()?;
+        let chores = worker.guards()?.beside(chores);
         let (shutdown, idle, service) =
             (worker.shutdown.clone(), worker.peers.idle(), worker.service.clone());
         let end = shutdown.follow_signals(Signals::new(), on_drain, worker.config.drain_delay, idle);
@@ -190,6 +197,7 @@ impl Server {
     pub(crate) async fn serve_until(self, stop: impl Future<Output = ()>) -> Result<()> {
         let chores = chores(&self.bound, self.service.metrics());
         let (worker, on_drain) = self.into_worker()?;
+        let chores = worker.guards()?.beside(chores);
         let (shutdown, service) = (worker.shutdown.clone(), worker.service.clone());
         let end = shutdown.follow(stop, on_drain, worker.config.drain_delay);
         let (cut, ()) = beside(chores, async { tokio::join!(worker.run(), end) }).await;
@@ -207,7 +215,8 @@ impl Server {
             let addr = bound.addr;
             tracing::info!(%addr, "listening inside a given runtime: no order under overload is promised");
         }
-        let home = peers.home(0, &service, &config);
+        let in_order = Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread;
+        let home = peers.home(0, &service, &config, in_order)?;
         Ok((Worker { number: 0, peers, home, inbox, listener, service, config, shutdown }, on_drain))
     }
 

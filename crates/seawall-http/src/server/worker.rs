@@ -11,12 +11,16 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 
 use super::ServerConfig;
+use super::admission::{Dispatcher, Entrance, Facts, Refusals};
+use super::chores::Guards;
 use super::config::jittered;
 use super::conn::serve;
 use super::h1::Home;
 use super::listener::{Accepted, HandedOver, Listener, MOST_AT_ONCE};
+use super::pressure::UnderPressure;
 use super::shutdown::{Phase, Shutdown};
 use crate::clock;
+use crate::error::Result;
 use crate::service::Service;
 
 /// Sockets that may wait for a busy worker to take them; more stay with whoever accepted them.
@@ -28,8 +32,10 @@ pub(super) struct Peers(Arc<Shared>);
 
 struct Shared {
     peers: Vec<Peer>,
-    /// What is in flight in the whole process.
+    /// What is queued or in flight in the whole process.
     gate: Gate,
+    pressure: Arc<UnderPressure>,
+    refusals: Refusals,
     /// Workers that have not ended, and the news that the last one has.
     running: AtomicUsize,
     ended: Notify,
@@ -52,6 +58,8 @@ impl Peers {
             Self(Arc::new(Shared {
                 peers,
                 gate: Gate::new(max_in_flight),
+                pressure: Arc::default(),
+                refusals: Refusals::new(registry),
                 running: AtomicUsize::new(workers),
                 ended: Notify::new(),
             })),
@@ -59,10 +67,30 @@ impl Peers {
         )
     }
 
-    /// What the connections of a worker have in common.
-    pub(super) fn home(&self, number: usize, service: &Service, config: &ServerConfig) -> Arc<Home> {
-        let in_flight = self.0.peers[number].in_flight.clone();
-        Arc::new(Home::new(service.clone(), in_flight, self.0.gate.clone(), config))
+    /// What the connections of a worker have in common. Its tasks run one after the other if `in_order`.
+    ///
+    /// # Errors
+    /// If the admission is configured with a value outside of its range.
+    pub(super) fn home(
+        &self,
+        number: usize,
+        service: &Service,
+        config: &ServerConfig,
+        in_order: bool,
+    ) -> Result<Arc<Home>> {
+        let Shared { peers, gate, pressure, refusals, .. } = &*self.0;
+        let dispatcher = |config| Dispatcher::new(config, gate.clone(), in_order, service.metrics());
+        let dispatcher = config.admission.as_ref().map(dispatcher).transpose()?;
+        let entrance = Entrance::new(dispatcher, gate.clone(), Arc::clone(pressure), refusals.clone());
+        Ok(Arc::new(Home::new(service.clone(), peers[number].in_flight.clone(), entrance, config)))
+    }
+
+    pub(super) fn pressure(&self) -> &Arc<UnderPressure> {
+        &self.0.pressure
+    }
+
+    pub(super) fn refusals(&self) -> &Refusals {
+        &self.0.refusals
     }
 
     /// The worker with the fewest connections and requests in flight; `own` among equals, because handing over costs
@@ -119,9 +147,25 @@ impl Drop for Running {
 }
 
 impl Worker {
+    /// What its admission tells of itself, if it has one.
+    pub(super) fn facts(&self) -> Option<Facts> {
+        let dispatcher = self.home.entrance.dispatcher()?;
+        Some(Facts::new(dispatcher, self.number, self.service.metrics()))
+    }
+
+    /// What a server with this one worker does beside requests.
+    pub(super) fn guards(&self) -> Result<Guards> {
+        Guards::new(&self.config, &self.peers, self.facts().into_iter().collect())
+    }
+
     /// Serves until told to stop; then drains. The number of connections that had to be cut.
     pub(super) async fn run(mut self) -> usize {
         let _running = Running(self.peers.clone());
+        // It ends with this future: what still waits then is cut anyway.
+        let mut dispatchers = JoinSet::new();
+        if let Some(dispatcher) = self.home.entrance.dispatcher() {
+            dispatchers.spawn(Arc::clone(dispatcher).run());
+        }
         let mut open = JoinSet::new();
         let shutdown = self.shutdown.clone();
         let stop = shutdown.reached(Phase::Draining);

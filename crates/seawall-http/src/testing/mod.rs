@@ -191,7 +191,7 @@ impl<'a> IntoFuture for TestRequest<'a> {
             if let Some(kept) = jar.and_then(|jar| jar.header(&path)) {
                 self.request.headers_mut().append(header::COOKIE, kept);
             }
-            let arrival = Arrival { peer: Peer::from(self.peer), at: clock::now() };
+            let arrival = Arrival { peer: Peer::from(self.peer), at: clock::now(), deadline: None };
             let (head, body) = self.client.service.respond(self.request, arrival).await.into_parts();
             if let Some(jar) = jar {
                 jar.take(&head.headers, &path, clock::wall());

@@ -92,8 +92,11 @@ where
 
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
         let service = self.clone();
-        let arrival =
-            Arrival { peer: Peer::from(request.extensions().get::<SocketAddr>().copied()), at: clock::now() };
+        let arrival = Arrival {
+            peer: Peer::from(request.extensions().get::<SocketAddr>().copied()),
+            at: clock::now(),
+            deadline: None,
+        };
         Box::pin(async move {
             let answer = service.respond(request.map(Body::from_http), arrival).await;
             Ok(answer.map(|body| AnswerBody(Kind::Tracked(Box::new(body)))))

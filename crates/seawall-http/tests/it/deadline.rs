@@ -35,8 +35,10 @@ fn check(app: App, headers: &[(&str, &str)], status: u16, body: &str) -> TestRes
 const LATE: &str = r#"{"message":"the answer took too long"}"#;
 
 #[test]
-fn there_is_no_deadline_by_default() {
-    check(App::new().get("/", left), &[("grpc-timeout", "1S"), ("seawall-timeout-ms", "0")], 200, "none");
+fn there_is_no_deadline_where_nobody_set_one() {
+    let both = [("grpc-timeout", "1S"), ("seawall-timeout-ms", "0")];
+    check(App::new().get("/", left).ignore_timeouts(), &both, 200, "none");
+    check(App::new().get("/", left), &both[..1], 200, "a second");
     check(App::new().get("/", left).accept_timeouts(HOUR), &[], 200, "none");
 }
 #[test]

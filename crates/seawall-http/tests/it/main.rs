@@ -11,6 +11,7 @@ extern crate seawall_http as seawall;
 
 mod aborted;
 mod access_lines;
+mod admission;
 mod answers;
 mod binding;
 mod body;
@@ -39,6 +40,7 @@ mod named;
 mod openapi;
 mod pre_routing;
 mod routing;
+mod running;
 mod server;
 mod sources;
 mod spans;

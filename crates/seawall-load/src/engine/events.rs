@@ -378,6 +378,12 @@ impl<W: Work> Engine<'_, W> {
         if status != 0 {
             window.counts.status.add(status, 1); // messages have none
         }
+        if let (Some(within), 200..=299) = (self.config.good_within_ns, status) {
+            window.success.record(latency);
+            if latency <= within {
+                window.counts.good.add(status, 1);
+            }
+        }
         match (opinion, status) {
             (Opinion::Unexpected, _) => window.count_error(ErrorClass::ExpectFailed),
             (Opinion::ByStatus, 400..=499) => window.count_error(ErrorClass::Status4xx),

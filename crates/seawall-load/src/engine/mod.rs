@@ -82,6 +82,8 @@ pub(crate) struct EngineConfig {
     /// Opened at most.
     pub(crate) max_conns: usize,
     pub(crate) connect_timeout_ns: u64,
+    /// An answer 2xx that is not later than this is good; `None` counts none.
+    pub(crate) good_within_ns: Option<u64>,
     /// How long the last answers are awaited.
     pub(crate) drain_ns: u64,
     /// Length of the first window.

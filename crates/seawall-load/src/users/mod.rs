@@ -190,6 +190,7 @@ pub fn run_users(
         interrupt: Arc::clone(&config.interrupt),
         connections,
         pace: Pace::Closed,
+        series_every: Duration::from_secs(1),
     };
     let drain = in_time("users.drain", config.drain, Duration::ZERO)?;
     let connect_timeout = in_time("users.connect_timeout", config.connect_timeout, Duration::from_millis(1))?;
@@ -210,13 +211,14 @@ pub fn run_users(
             connections,
             max_conns: connections,
             connect_timeout_ns: connect_timeout.as_nanos() as u64,
+            good_within_ns: None,
             drain_ns: drain.as_nanos() as u64,
             first_window_ns: plan.first_window_ns(),
         };
         (engine, Population::new(users))
     });
     let (totals, populations) = drive(&plan, works.collect(), observer)?;
-    let setup = Setup { url: target.url, mode: Mode::Users, connections, threads };
+    let setup = Setup { url: target.url, mode: Mode::Users, connections, threads, good_within: None };
     let mut report = Report::new(setup, totals);
     add_labels(&mut report, &populations);
     Ok(report)

@@ -41,8 +41,7 @@ impl Servers {
     ) -> Result<Self> {
         let folder = target.join("bench-http");
         let thousand = cases::write_thousand(&folder)?;
-        let lock =
-            std::fs::read_to_string(root.join("bench/Cargo.lock")).context("cannot read bench/Cargo.lock")?;
+        let lock = build::lock(root)?;
         let mut programs = Vec::new();
         for &peer in peers {
             let found = match peer {
@@ -96,7 +95,7 @@ impl Servers {
 /// The version is that of the lock file; what else is said is how it runs.
 fn label(peer: Peer, lock: &str) -> String {
     let name = peer.name();
-    let version = version(lock, name).unwrap_or("of this tree");
+    let version = build::version(lock, name).unwrap_or("of this tree");
     match peer {
         Peer::Seawall => format!("{name}, all defaults on"),
         Peer::Hyper => format!("{name} {version}, current-thread"),
@@ -104,12 +103,6 @@ fn label(peer: Peer, lock: &str) -> String {
         Peer::Ntex => format!("{name} {version}, io_uring"),
         _ => format!("{name} {version}"),
     }
-}
-
-/// The version of the package `name` in a lock file; of several the first.
-fn version<'a>(lock: &'a str, name: &str) -> Option<&'a str> {
-    let mut lines = lock.lines().skip_while(|line| *line != format!("name = \"{name}\""));
-    lines.nth(1)?.strip_prefix("version = \"")?.strip_suffix('"')
 }
 
 fn nginx() -> Result<(String, PathBuf)> {
@@ -146,8 +139,8 @@ mod tests {
     #[test]
     fn versions_come_from_the_lock_file() {
         let lock = "[[package]]\nname = \"axum-core\"\nversion = \"0.5.6\"\n\n[[package]]\nname = \"axum\"\nversion = \"0.8.9\"\n";
-        assert_eq!(version(lock, "axum"), Some("0.8.9"));
-        assert_eq!(version(lock, "axu"), None);
+        assert_eq!(build::version(lock, "axum"), Some("0.8.9"));
+        assert_eq!(build::version(lock, "axu"), None);
         assert_eq!(label(Peer::Axum, lock), "axum 0.8.9, multi-thread, 1 worker");
     }
 }

@@ -12,22 +12,24 @@ use std::time::Instant;
 use bytes::{Buf as _, Bytes};
 use http::{Method, StatusCode, Version};
 use seawall_core::Class;
-use seawall_guard::Permit;
+use seawall_guard::Rejected;
 
 use super::Home;
 use super::buffers::READ;
 use super::conn::{Conn, Lost};
 use super::encode::Asked;
 use super::fault::Fault;
-use super::head::{Framing, Parsed};
+use super::head::Parsed;
 use super::intake::Intake;
 use super::reply::Reply;
+use crate::body::Body;
 use crate::clock;
 use crate::context::Arrival;
-use crate::error::{Error, NO_ROOM};
+use crate::error::{Error, turned_away};
 use crate::head::Head;
 use crate::measure::{Counted, End};
 use crate::respond::WireBody;
+use crate::server::admission::{Entered, Leave, Polls, Queued};
 #[cfg(feature = "websocket")]
 use crate::server::takeover::Takeover;
 use crate::server::watch::Wait;
@@ -42,9 +44,12 @@ pub(super) const DRAINED: u64 = 64 << 10;
 /// What a connection does next.
 pub(super) enum Step {
     Answer(Exchange),
-    /// A refusal is written.
+    /// A request that has to wait for its turn.
+    Queue(Box<InQueue>),
+    /// A refusal is written. What is left of the request's body still has to be passed.
     Refused {
         goes_on: bool,
+        intake: Option<Intake>,
     },
     End,
 }
@@ -54,7 +59,8 @@ impl Step {
     pub(super) fn into_intake(self) -> Option<Intake> {
         match self {
             Self::Answer(exchange) => Some(exchange.intake),
-            Self::Refused { .. } | Self::End => None,
+            Self::Refused { intake, .. } => intake,
+            Self::Queue(_) | Self::End => None,
         }
     }
 }
@@ -76,7 +82,24 @@ pub(super) struct Exchange {
     begun: Begun,
     /// What the answer holds until its last byte is written.
     pub(super) body: Option<WireBody>,
-    _guards: (Counted, Permit),
+    /// Until its end is reported.
+    leave: Option<Leave>,
+    _counted: Counted,
+}
+
+/// A request that was read, as far as its head goes.
+struct Read {
+    asked: Asked,
+    keep_alive: bool,
+    head: Head,
+    intake: Intake,
+    body: Body,
+}
+
+/// A request that waits for its turn.
+pub(super) struct InQueue {
+    read: Read,
+    queued: Queued,
 }
 
 impl Exchange {
@@ -93,15 +116,22 @@ impl Exchange {
     /// Says that all of its answer is written, at the time `now`.
     pub(super) fn end_at(&mut self, now: Instant) {
         self.begun.flight().end_at(End::Answered, now);
+        self.release(now);
+    }
+
+    /// Gives the room back, for its work is done.
+    pub(super) fn release(&mut self, now: Instant) {
+        if let Some(leave) = self.leave.take() {
+            leave.finish(self.begun.flight().outcome(), now);
+        }
     }
 }
 
 impl Conn {
-    /// Begins a request, or refuses it.
+    /// Begins a request, refuses it, or says that it has to wait.
     pub(super) fn begin(&mut self, parsed: Parsed, home: &Home) -> Step {
         self.requests += 1;
         self.watch.forget();
-        let Ok(permit) = home.gate.try_acquire() else { return self.turn_away(&parsed, home) };
         let asked = Asked {
             version: parsed.version,
             is_head: parsed.method == Method::HEAD,
@@ -115,10 +145,61 @@ impl Conn {
             Ok(begun) => begun,
             Err(fault) => return self.give_up(fault, home),
         };
-        let arrival = Arrival { peer: self.peer.clone(), at: self.arrived };
+        let read = Read { asked, keep_alive, head, intake, body };
+        // What came ahead of an answer could not be begun before that was out.
+        let now = self.arrived.max(self.idle_since);
+        match home.entrance.try_start(now, now) {
+            Some(leave) => self.start(read, leave, home),
+            None => self.enter(read, home),
+        }
+    }
+
+    /// The long way in, for a request that cannot start at once.
+    #[cold]
+    fn enter(&mut self, read: Read, home: &Home) -> Step {
+        let now = self.arrived.max(self.idle_since);
+        let entry = home.service.entry(&read.head, &self.peer, now);
+        match home.entrance.enter(&entry, now) {
+            Ok(Entered::Now(leave)) => self.start(read, leave, home),
+            Ok(Entered::Later(queued)) => Step::Queue(Box::new(InQueue { read, queued })),
+            Err(rejected) => self.turn_away(read, &rejected),
+        }
+    }
+
+    fn start(&mut self, read: Read, leave: Leave, home: &Home) -> Step {
+        let Read { asked, keep_alive, head, intake, body } = read;
+        let arrival = Arrival { peer: self.peer.clone(), at: self.arrived, deadline: leave.deadline() };
         let begun = home.service.begin(head, body, arrival);
-        let counted = Counted::start(&home.in_flight);
-        Step::Answer(Exchange { asked, keep_alive, intake, begun, body: None, _guards: (counted, permit) })
+        let _counted = Counted::start(&home.in_flight);
+        let leave = Some(leave);
+        Step::Answer(Exchange { asked, keep_alive, intake, begun, body: None, leave, _counted })
+    }
+
+    /// Waits until it is a request's turn, or it is turned away.
+    ///
+    /// # Cancel safety
+    /// Dropped with its connection, it gives its place up.
+    pub(super) async fn wait(&mut self, waiting: InQueue, home: &Home) -> Result<Step, Lost> {
+        let InQueue { read, queued } = waiting;
+        let decided = poll_fn(|cx| {
+            loop {
+                // First, so that room which was granted is taken however slow the client is.
+                if let Poll::Ready(decided) = queued.poll(cx) {
+                    return Poll::Ready(Ok::<_, Lost>(decided));
+                }
+                ready!(self.poll_in_queue(&read.intake, cx))?;
+            }
+        });
+        Ok(match decided.await? {
+            Ok(mut permit) => {
+                permit.begin(clock::now());
+                self.start(read, Leave::Admitted(permit), home)
+            }
+            Err(rejected) => {
+                home.entrance.refused(&rejected);
+                self.turn_away(read, &rejected)
+            }
+        })
     }
 
     /// Answers a request; whether the connection can go on behind it. What is gathered then still has to be sent.
@@ -127,20 +208,25 @@ impl Conn {
         if self.output.is_full() {
             self.flush().await?;
         }
-        let Exchange { intake, begun, .. } = exchange;
+        let Exchange { intake, begun, leave, .. } = exchange;
+        let mut polls = Polls::first(leave.as_ref().and_then(Leave::started));
         let response = {
             let mut answer = pin!(home.service.answer(begun));
             poll_fn(|cx| {
                 loop {
+                    polls.begin();
                     if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
                         return Poll::Ready(Ok::<_, Lost>(answer));
                     }
+                    polls.end(clock::now(), &home.entrance);
                     ready!(self.poll_meanwhile(intake, home, cx))?;
                 }
             })
             .await?
         };
-        let goes_on = match self.reply(response, exchange, home) {
+        let reply = self.reply(response, exchange, home);
+        polls.end(self.idle_since, &home.entrance);
+        let goes_on = match reply {
             Reply::Whole { goes_on } => goes_on,
             Reply::Large { goes_on } => {
                 self.flush().await?;
@@ -162,19 +248,15 @@ impl Conn {
         parsed.into_head(raw)
     }
 
-    /// Refuses a request for which there is no room, as cheaply as can be. Its body was not read, so a connection with
-    /// one ends.
-    fn turn_away(&mut self, parsed: &Parsed, home: &Home) -> Step {
-        home.refused.inc();
-        self.read.advance(parsed.length);
-        self.idle_since = self.arrived;
-        let goes_on = parsed.keep_alive
-            && parsed.version != Version::HTTP_10
-            && parsed.body == Framing::Length(0)
+    /// Turns a request away, as cheaply as can be. A connection with a body that is too large to be passed ends.
+    fn turn_away(&mut self, read: Read, rejected: &Rejected) -> Step {
+        self.idle_since = self.arrived.max(self.idle_since);
+        let goes_on = read.keep_alive
+            && read.asked.version != Version::HTTP_10
+            && read.intake.can_be_passed(DRAINED)
             && !self.shutdown.is_draining(self.arrived);
-        let [go_on, end] = NO_ROOM;
-        self.output.gather().extend_from_slice(if goes_on { go_on } else { end });
-        Step::Refused { goes_on }
+        self.output.gather().extend_from_slice(turned_away(rejected, self.requests, goes_on));
+        Step::Refused { goes_on, intake: Some(read.intake) }
     }
 
     /// Refuses what is no request; behind it the connection ends.
@@ -182,7 +264,7 @@ impl Conn {
         tracing::debug!(?fault, "refused before it was a request");
         home.faults.count(fault);
         self.refuse(fault);
-        Step::Refused { goes_on: false }
+        Step::Refused { goes_on: false, intake: None }
     }
 
     /// What there is to do while the handler waits; ready when it should be polled again.
@@ -210,6 +292,18 @@ impl Conn {
         if wanted && flushed.is_ready() && self.watch.poll(Wait::Body, intake.taken, None, cx).is_ready() {
             intake.break_off(Some(Error::request_timeout("the body took too long")));
             return Poll::Ready(Ok(()));
+        }
+        Poll::Pending
+    }
+
+    /// What there is to do while a request waits for its turn. A client that has ended its sending side may still wait
+    /// for the answer, which is there soon if it is worth anything; only one that has broken the connection off is gone.
+    fn poll_in_queue(&mut self, intake: &Intake, cx: &mut Context<'_>) -> Poll<Result<(), Lost>> {
+        if self.output.poll_flush(&mut self.stream, cx)?.is_pending() {
+            return self.poll_late(Wait::Write, self.output.taken(), None, cx);
+        }
+        if intake.is_complete() && !self.eof {
+            self.is_still_there(cx).or_else(|gone| if self.eof { Ok(()) } else { Err(gone) })?;
         }
         Poll::Pending
     }

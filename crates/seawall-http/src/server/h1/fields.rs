@@ -7,6 +7,7 @@ use httparse::Header;
 
 use super::fault::Fault;
 use super::head::Framing;
+use crate::timeout_header;
 
 /// What the fields of one request say.
 #[derive(Debug, Default)]
@@ -18,6 +19,7 @@ pub(super) struct Fields {
     keep_alive: bool,
     expect: Option<Expect>,
     trailers: bool,
+    timeout: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,8 +56,10 @@ impl Fields {
             4 if is("host") => self.host(header.value)?,
             6 if is("expect") => self.expect(header.value),
             10 if is("connection") => self.connection(header.value),
+            12 if is(timeout_header::GRPC.as_str()) => self.timeout = true,
             14 if is("content-length") => self.length(header.value)?,
             17 if is("transfer-encoding") => self.coding(header.value)?,
+            18 if is(timeout_header::OWN.as_str()) => self.timeout = true,
             _ => {}
         }
         Ok(())
@@ -145,6 +149,11 @@ impl Fields {
             Some(Expect::Continue) => Ok(true),
             None => Ok(false),
         }
+    }
+
+    /// The client says how long it waits.
+    pub(super) fn says_timeout(&self) -> bool {
+        self.timeout
     }
 
     pub(super) fn takes_trailers(&self) -> bool {

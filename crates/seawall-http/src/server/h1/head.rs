@@ -46,6 +46,8 @@ pub(crate) struct Parsed {
     pub(crate) expects_continue: bool,
     /// The client reads fields behind a chunked body.
     pub(crate) takes_trailers: bool,
+    /// The client says how long it waits.
+    pub(crate) says_timeout: bool,
 }
 
 /// How the end of a body is found.
@@ -58,8 +60,8 @@ pub(crate) enum Framing {
 impl Parsed {
     /// The head itself, made of its bytes.
     pub(super) fn into_head(self, bytes: Bytes) -> Head {
-        let Self { method, version, target, uri, fields_at, .. } = self;
-        Head::checked(Checked { method, version, bytes, target, uri, fields_at })
+        let Self { method, version, target, uri, fields_at, says_timeout, .. } = self;
+        Head::checked(Checked { method, version, bytes, target, uri, fields_at, says_timeout })
     }
 }
 
@@ -119,6 +121,7 @@ fn read(
         keep_alive: fields.keep_alive(version) && method != Method::CONNECT,
         expects_continue: fields.expects_continue(version)?,
         takes_trailers: fields.takes_trailers(),
+        says_timeout: fields.says_timeout(),
         method,
     }))
 }

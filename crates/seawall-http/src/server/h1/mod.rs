@@ -22,9 +22,9 @@ mod reply;
 mod target;
 
 use seawall_core::metrics::{Counter, Gauge, Registry};
-use seawall_guard::Gate;
 
 use super::ServerConfig;
+use super::admission::Entrance;
 #[cfg(feature = "websocket")]
 use super::takeover::Takeover;
 use super::watch::Limits;
@@ -45,8 +45,7 @@ pub(super) struct Home {
     half_close: bool,
     max_requests: Option<u64>,
     faults: Faults,
-    pub(super) gate: Gate,
-    pub(super) refused: Counter,
+    pub(super) entrance: Entrance,
 }
 
 /// Counts what was refused before it was a request.
@@ -67,13 +66,8 @@ impl Faults {
 }
 
 impl Home {
-    pub(super) fn new(service: Service, in_flight: Gauge, gate: Gate, config: &ServerConfig) -> Self {
+    pub(super) fn new(service: Service, in_flight: Gauge, entrance: Entrance, config: &ServerConfig) -> Self {
         let faults = Faults(service.metrics().clone());
-        let refused = service.metrics().counter(
-            "seawall_http_refused_total",
-            "Requests that were refused before they became one, by why.",
-            &[("reason", "in_flight")],
-        );
         Self {
             service,
             in_flight,
@@ -87,8 +81,7 @@ impl Home {
             half_close: config.half_close,
             max_requests: config.max_requests_per_connection.map(u64::from),
             faults,
-            gate,
-            refused,
+            entrance,
         }
     }
 }
@@ -125,10 +118,21 @@ enum End {
 async fn run(conn: &mut Conn, home: &Home) -> Result<End, Lost> {
     loop {
         let mut step = conn.next_step(home).await?;
+        if let Step::Queue(queued) = step {
+            // In a box, or every connection would keep room for it.
+            step = Box::pin(conn.wait(*queued, home)).await?;
+        }
         let next = match &mut step {
-            Step::Answer(exchange) => conn.exchange(exchange, home).await?,
-            Step::Refused { goes_on: true } => continue,
-            Step::Refused { goes_on: false } | Step::End => return Ok(End::Close),
+            // In a box, too: a connection is idle most of the time.
+            Step::Answer(exchange) => Box::pin(conn.exchange(exchange, home)).await?,
+            Step::Refused { goes_on, .. } => {
+                if *goes_on {
+                    Next::Request
+                } else {
+                    Next::Close
+                }
+            }
+            Step::Queue(_) | Step::End => return Ok(End::Close),
         };
         let intake = step.into_intake(); // and nothing else of the request is kept
         match next {

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Poll, ready};
 
 use bytes::Bytes;
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Version};
 use http_body::{Body as _, Frame};
 
@@ -15,7 +16,7 @@ use super::exchange::{DRAINED, Exchange};
 use crate::clock;
 use crate::error::Error;
 use crate::measure::End;
-use crate::respond::{BodyFailed, Response, WireBody};
+use crate::respond::{BodyFailed, Response, WireBody, is_event_stream};
 #[cfg(feature = "websocket")]
 use crate::server::takeover::Takeover;
 
@@ -88,6 +89,9 @@ impl Conn {
             (_, Some(whole)) => self.output.push(whole, b""),
             (_, None) => {
                 body.end_with(|| self.shutdown.drain());
+                if is_event_stream(content_type.or_else(|| headers.get(CONTENT_TYPE))) {
+                    exchange.release(self.idle_since);
+                }
                 let announced = Announced::of(asked, headers);
                 return Reply::Stream(Box::new(Stream { body, sends, announced, goes_on }));
             }
