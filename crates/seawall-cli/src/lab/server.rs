@@ -163,10 +163,16 @@ fn answers(addresses: &[SocketAddr]) -> bool {
     addresses.iter().any(|address| TcpStream::connect_timeout(address, CONNECT_LIMIT).is_ok())
 }
 
+/// Only a refusal says that nobody listens; a listener whose queue is full does not answer either.
+fn is_taken(address: &SocketAddr) -> bool {
+    let refused = |error: &std::io::Error| error.kind() == std::io::ErrorKind::ConnectionRefused;
+    !TcpStream::connect_timeout(address, CONNECT_LIMIT).is_err_and(|error| refused(&error))
+}
+
 /// The build before may need a moment to let go of its port.
 fn wait_until_free(addresses: &[SocketAddr], url: &str) -> Result<()> {
     let deadline = clock::now() + Duration::from_secs(5);
-    while answers(addresses) {
+    while addresses.iter().any(is_taken) {
         if !pause_before(deadline) {
             bail!(
                 "something answers at {url} already: each build is started by the lab, and must find its port free"
