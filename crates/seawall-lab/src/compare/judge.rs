@@ -13,8 +13,8 @@ use crate::stats::{
     rank_sum, shift, signed_rank,
 };
 
-/// Draws of the bootstrap.
-const RESAMPLES: usize = 2000;
+/// Draws of the bootstrap; fewer where hundreds of comparisons are simulated in a build without optimisation.
+const RESAMPLES: usize = if cfg!(test) { 300 } else { 2000 };
 /// A percentile needs this many values beyond it, on each side together, to be judged.
 const MIN_BEYOND: f64 = 10.0;
 /// The least that is claimed of a share, such as of the error rate: 0.05 percentage points.
