@@ -26,6 +26,9 @@ chapters! {
     overload "overload.md"
     shutdown_and_restarts "shutdown-and-restarts.md"
     profiling "profiling.md"
+    finding_the_knee "finding-the-knee.md"
+    diagnosing "diagnosing.md"
+    lab_for_any_service "lab-for-any-service.md"
     coming_from_echo "coming-from-echo.md"
     coming_from_axum "coming-from-axum.md"
 }

@@ -16,7 +16,7 @@ struct Tool {
     reason: &'static str,
 }
 
-const TOOLS: [Tool; 16] = [
+const TOOLS: [Tool; 17] = [
     Tool {
         program: "cc",
         package: "gcc libc6-dev",
@@ -35,6 +35,7 @@ const TOOLS: [Tool; 16] = [
         package: "golang-go",
         reason: "tests talk to us with Go's own client and open profiles with `go tool pprof`",
     },
+    Tool { program: "perf", package: "linux-perf", reason: "the lab's tests profile processes with it" },
     Tool { program: "openssl", package: "openssl", reason: "tests shake hands with it" },
     Tool { program: "/usr/sbin/nginx", package: "nginx-light", reason: "tests put it in front" },
     Tool {

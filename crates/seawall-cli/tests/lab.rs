@@ -1,230 +1,198 @@
-//! `seawall lab compare`, `cycle`, `history`, `report` with real servers: this test's own program, started again as one.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+//! `seawall lab`, as a user runs it: the built command against servers of this test. Nothing about speed is asserted.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
 
 use serde_json::Value;
 
-const ROLE: &str = "SEAWALL_LAB_TEST_SERVER";
-
-/// Not a test of its own: serves when it is started as a server, with a pause per answer and broken answers if so asked.
-/// `ADDRESS PAUSE_MICROS STATUS`.
-#[test]
-fn serves_when_asked_to() {
-    let Ok(role) = std::env::var(ROLE) else { return };
-    let mut words = role.split(' ');
-    let listener = TcpListener::bind(words.next().unwrap()).unwrap();
-    let pause = Duration::from_micros(words.next().unwrap().parse().unwrap());
-    let status: &'static str = if words.next() == Some("503") { "503 No" } else { "200 OK" };
-    for stream in listener.incoming().flatten() {
-        std::thread::spawn(move || answer(stream, pause, status));
-    }
-}
-
-fn answer(mut stream: TcpStream, pause: Duration, status: &str) {
-    let mut buffer = [0; 4096];
-    let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 2\r\n\r\nok");
-    while let Ok(1..) = stream.read(&mut buffer) {
-        std::thread::park_timeout(pause); // nobody unparks it
-        if stream.write_all(answer.as_bytes()).is_err() {
-            return;
+/// Answers every request of every connection, each after `delay`, until the test ends.
+fn server(delay: Duration) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let mut reader = BufReader::new(stream.try_clone().unwrap());
+                let (mut stream, mut line) = (stream, String::new());
+                while reader.read_line(&mut line).is_ok_and(|n| n > 0) {
+                    if line == "\r\n" {
+                        if !delay.is_zero() {
+                            std::thread::park_timeout(delay);
+                        }
+                        if stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").is_err() {
+                            return;
+                        }
+                    }
+                    line.clear();
+                }
+            });
         }
-    }
+    });
+    url
 }
 
-/// A free address, and the command of a server there.
-struct Site {
-    address: String,
+fn lab(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_seawall")).arg("lab").args(arguments).output().unwrap()
 }
 
-impl Site {
-    fn new() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        Self { address: listener.local_addr().unwrap().to_string() }
-    }
-    fn url(&self) -> String {
-        format!("http://{}/", self.address)
-    }
-    fn command(&self, pause_us: u32, status: u32) -> String {
-        let own = std::env::current_exe().unwrap();
-        format!(
-            "{ROLE}='{} {pause_us} {status}' {} --exact serves_when_asked_to",
-            self.address,
-            own.display()
-        )
-    }
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-fn seawall(dir: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_seawall")).arg("lab").args(arguments).current_dir(dir).output().unwrap()
+fn json(path: &Path, kind: &str) -> Value {
+    let artifact: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    assert_eq!(
+        (artifact["schema"].as_u64(), artifact["found"]["kind"].as_str()),
+        (Some(1), Some(kind)),
+        "{artifact:#}"
+    );
+    assert!(artifact["command"].as_str().unwrap().starts_with("seawall lab "));
+    assert!(!artifact["environment"].as_array().unwrap().is_empty());
+    artifact["found"]["data"].clone()
 }
 
-fn text(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
-}
-
-fn json(path: &Path) -> Value {
-    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
-}
-
-const SHORT: [&str; 12] =
-    ["--pairs", "8", "--noise-pairs", "6", "--block", "300ms", "--warmup", "0s", "-c", "4", "-R", "200"];
-
-#[test]
-fn a_build_that_takes_much_longer_is_a_proven_regression_with_a_report() {
-    let dir = tempfile::tempdir().unwrap();
-    let site = Site::new();
-    let (a, b, url) = (site.command(100, 200), site.command(20_000, 200), site.url());
-    let mut arguments = vec!["compare", "--a", &a, "--b", &b, "--a-name", "quick", "--b-name", "slow", &url];
-    arguments.extend(SHORT);
-    arguments.extend(["--gate", "p50", "-o", "json=out.json", "-o", "html=out.html", "--store", "runs"]);
-    let output = seawall(dir.path(), &arguments);
-    let said = text(&output);
-    let found = json(&dir.path().join("out.json"));
-    let comparison = &found["found"]["data"]["comparisons"]["data"][0];
-    // A busy machine may make an open loop invalid; then nothing is claimed, and that is said.
-    match output.status.code() {
-        Some(5) => {
-            assert!(said.contains("REGRESSION: slow is worse than quick: latency p50 +"), "{said}");
-            assert_eq!(comparison["outcome"], "regression");
-            let p50 =
-                comparison["effects"].as_array().unwrap().iter().find(|e| e["metric"] == "p50").unwrap();
-            assert!(p50["effect"]["low"].as_f64().unwrap() > 3.0, "{p50}");
-        }
-        Some(4) => assert!(said.contains("INVALID"), "{said}"),
-        code => panic!("{code:?}: {said}"),
-    }
-    assert_eq!(found["found"]["kind"], "comparison");
-    let page = std::fs::read_to_string(dir.path().join("out.html")).unwrap();
-    for part in ["slow <span", "chart-heat", "chart-spectrum", "forest-0", "Not collected"] {
-        assert!(page.contains(part), "no {part} in the page");
-    }
-    assert_eq!(std::fs::read_dir(dir.path().join("runs")).unwrap().count(), 2);
-
-    let output = seawall(dir.path(), &["history", "--store", "runs", "--metric", "p50"]);
-    assert!(output.status.success() && text(&output).contains("slow ("), "{}", text(&output));
-    let output = seawall(dir.path(), &["report", "out.json", "--html", "again.html"]);
-    assert!(output.status.success(), "{}", text(&output));
-    let again = std::fs::read_to_string(dir.path().join("again.html")).unwrap();
-    // Beyond lies the data, whose last digits JSON may round.
-    let seen = |page: &str| page.split("id=\"report-data\"").next().unwrap().to_owned();
-    assert!(seen(&again) == seen(&page), "the page out of the JSON is another one");
-    assert!(TcpStream::connect(&site.address).is_err(), "the servers are gone");
+fn check_refused(arguments: &[&str], words: &str) {
+    let output = lab(arguments);
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(said(&output).contains(words), "{}", said(&output));
 }
 
 #[test]
-fn a_build_that_does_not_start_is_an_error_with_its_last_words() {
-    let dir = tempfile::tempdir().unwrap();
-    let url = Site::new().url();
-    let mut arguments = vec!["compare", "--a", "echo no such flag; exit 2", "--b", "true", &url];
-    arguments.extend(SHORT);
-    let output = seawall(dir.path(), &arguments);
+fn wrong_arguments_are_named_with_what_is_allowed() {
+    let url = "http://127.0.0.1:1/";
+    check_refused(&["find-max", url, "--slo", "p99<20"], "such as p99<20ms");
+    check_refused(&["diagnose", url, "--levels", "8,1"], "rising numbers of connections");
+    check_refused(&["scale", url, "--at", "4,2"], "rising numbers");
+    check_refused(&["diagnose", url, "-o", "pdf=x"], "json=FILE");
+    check_refused(&["profile"], "--pid");
+}
+
+#[test]
+fn nobody_there_is_exit_code_1() {
+    for command in ["find-max", "scale", "diagnose"] {
+        let output = lab(&[command, "http://127.0.0.1:1/", "-d", "500ms"]);
+        assert_eq!(output.status.code(), Some(1), "{command}: {}", said(&output));
+        assert!(said(&output).contains("nothing was answered"), "{}", said(&output));
+    }
+}
+
+#[test]
+fn a_knee_is_found_on_a_real_server_and_written_down() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("knee.json");
+    let (url, out) = (server(Duration::ZERO), format!("json={}", file.display()));
+    let arguments = [
+        "find-max",
+        &url,
+        "--slo",
+        "p50<500ms,err<1%",
+        "-d",
+        "300ms",
+        "--budget",
+        "4s",
+        "-c",
+        "8",
+        "-o",
+        &out,
+    ];
+    let output = lab(&arguments);
+    let knee = json(&file, "knee");
+    let probes = knee["probes"].as_array().unwrap();
+    assert!(!probes.is_empty() && knee["axis"] == "rate", "{knee:#}");
+    // A busy machine may disturb it; then it says so, and exits accordingly.
+    let expected = if knee["valid"] == true { 0 } else { 4 };
+    assert_eq!(output.status.code(), Some(expected), "{}\n{knee:#}", said(&output));
+    assert_eq!(knee["slo"], "p50<500ms,err<1%");
+}
+
+#[test]
+fn by_connections_the_answer_is_a_number_of_clients() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("knee.json");
+    let (url, out) = (server(Duration::from_millis(5)), format!("json={}", file.display()));
+    lab(&[
+        "find-max",
+        &url,
+        "--by",
+        "conns",
+        "--slo",
+        "p50<1s,err<1%",
+        "-d",
+        "200ms",
+        "--budget",
+        "2s",
+        "-o",
+        &out,
+    ]);
+    let knee = json(&file, "knee");
+    assert_eq!(knee["axis"], "connections");
+    assert!(
+        knee["probes"].as_array().unwrap().iter().all(|probe| probe["load"].as_f64().unwrap().fract() == 0.0)
+    );
+}
+
+#[test]
+fn growth_is_measured_at_each_number_of_connections() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("scale.json");
+    let (url, out) = (server(Duration::from_millis(5)), format!("json={}", file.display()));
+    let output = lab(&["scale", &url, "--at", "1,2,3,4,6,8", "-d", "300ms", "-o", &out]);
+    let scale = json(&file, "scale");
+    assert_eq!(scale["points"].as_array().unwrap().len(), 6);
+    let expected = if scale["fit"].is_null() { 4 } else { 0 };
+    assert_eq!(output.status.code(), Some(expected), "{}", said(&output));
+    assert!(said(&output).contains("connections"), "{}", said(&output));
+}
+
+#[test]
+fn a_diagnosis_finds_the_process_by_its_port_and_says_what_it_saw() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("why.json");
+    let (url, out) = (server(Duration::ZERO), format!("json={}", file.display()));
+    let output = lab(&["diagnose", &url, "--levels", "1,4", "-d", "600ms", "--no-churn", "-o", &out]);
+    let diagnosis = json(&file, "diagnosis");
+    let text = said(&output);
+    assert!(text.contains(&format!("(process {})", std::process::id())), "{text}");
+    assert!(text.contains("evidence L1") || text.contains("evidence L2"), "{text}");
+    assert_eq!(diagnosis["levels"].as_array().unwrap().len(), 2, "{text}");
+    assert!(!diagnosis["signals"]["resources"].as_array().unwrap().is_empty());
+    assert!(!diagnosis["signals"]["threads"].as_array().unwrap().is_empty());
+    let expected = if diagnosis["verdict"] == "invalid" { 4 } else { 0 };
+    assert_eq!(output.status.code(), Some(expected), "{text}");
+}
+
+#[test]
+fn threads_of_a_process_are_profiled_without_any_load() {
+    let folder = tempfile::tempdir().unwrap();
+    let pid = std::process::id().to_string();
+    let stacks = folder.path().join("folded");
+    let arguments =
+        ["profile", "--pid", &pid, "-d", "1s", "--kinds", "off-cpu", "--folded", stacks.to_str().unwrap()];
+    let output = lab(&arguments);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let folded = std::fs::read_to_string(stacks.join("offcpu.folded")).unwrap();
+    assert!(
+        folded.lines().all(|line| line.rsplit_once(' ').is_some_and(|(_, n)| n.parse::<u64>().is_ok())),
+        "{folded}"
+    );
+    assert!(folded.contains(';'), "{folded}");
+}
+
+#[test]
+fn what_only_the_service_knows_is_asked_for() {
+    let output = lab(&["profile", "--pid", &std::process::id().to_string(), "-d", "1s", "--kinds", "heap"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output).contains("no such flag"), "{}", text(&output));
+    assert!(said(&output).contains("--admin"), "{}", said(&output));
 }
 
 #[test]
-fn wrong_arguments_are_refused_by_name() {
-    let dir = tempfile::tempdir().unwrap();
-    let check = |arguments: &[&str], part: &str| {
-        let output = seawall(dir.path(), arguments);
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
-        assert!(text(&output).contains(part), "{arguments:?}: {}", text(&output));
-    };
-    check(&["compare", "http://127.0.0.1:1/"], "give --a, --b and one URL");
-    check(
-        &["compare", "--a", "x", "--b", "y", "--pairs", "2", "http://127.0.0.1:1/"],
-        "`compare.pairs` is 2",
-    );
-    check(
-        &["compare", "--a", "x", "--b", "y", "--gate", "latency", "http://127.0.0.1:1/"],
-        "there are throughput",
-    );
-    check(&["compare", "--a", "x", "--b", "y", "--slo", "p99", "http://127.0.0.1:1/"], "`load.slo` is `p99`");
-    check(&["history", "--metric", "speed"], "`speed` is no metric");
-    std::fs::write(dir.path().join("lab.toml"), "url = 'http://127.0.0.1:1/'\n[baseline]\nname = 'a'\n")
-        .unwrap();
-    check(&["cycle"], "missing field `command`");
-}
-
-/// A result of `seawall load --json`, `factor` slower than another.
-fn stored(dir: &Path, name: &str, factor: f64) {
-    let rows: Vec<Value> = (0..24)
-        .map(|i| {
-            let noise = 1.0 + 0.01 * f64::from(i * 7 % 5);
-            serde_json::json!({"t": i, "seconds": 1.0, "warmup": false, "rps": 1000.0, "offered_rps": 1000.0,
-                "sent_rps": 1000.0, "p50": 1000.0 * noise * factor, "p99": 4000.0 * noise * factor, "errors": 0})
-        })
-        .collect();
-    let result = serde_json::json!({"validity": {"verdict": "valid", "reasons": []}, "series": rows});
-    std::fs::write(dir.join(name), result.to_string()).unwrap();
-}
-
-#[test]
-fn two_results_of_load_are_compared_and_the_exit_code_says_how() {
-    let dir = tempfile::tempdir().unwrap();
-    stored(dir.path(), "a.json", 1.0);
-    stored(dir.path(), "same.json", 1.0);
-    stored(dir.path(), "slow.json", 1.4);
-    let output = seawall(dir.path(), &["compare", "a.json", "same.json"]);
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
-    assert!(text(&output).contains("no difference between a.json and same.json is proven"));
-    let output = seawall(dir.path(), &["compare", "a.json", "slow.json", "-o", "html=x.html"]);
-    assert_eq!(output.status.code(), Some(5), "{}", text(&output));
-    assert!(text(&output).contains("made at different times"));
-    assert!(std::fs::read_to_string(dir.path().join("x.html")).unwrap().contains("regression"));
-    let output = seawall(dir.path(), &["compare", "slow.json", "a.json"]);
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
-}
-
-#[test]
-fn a_history_shows_where_it_got_worse_and_gates_on_it() {
-    let dir = tempfile::tempdir().unwrap();
-    for i in 0..16 {
-        let name = format!("r{i}.json");
-        stored(
-            dir.path(),
-            &name,
-            if i < 8 { 1.0 + 0.002 * f64::from(i) } else { 1.3 + 0.002 * f64::from(i) },
-        );
-        let label = format!("commit {i:02}");
-        let output =
-            seawall(dir.path(), &["history", "--add", &name, "--series", "GET /", "--label", &label]);
-        assert!(output.status.success(), "{}", text(&output));
-    }
-    let output = seawall(dir.path(), &["history", "--gate"]);
-    let said = text(&output);
-    assert_eq!(output.status.code(), Some(5), "{said}");
-    let change = said.find("WORSE from here").unwrap_or_else(|| panic!("{said}"));
-    assert!(said.find("commit 07").unwrap() < change && change < said.find("commit 08").unwrap(), "{said}");
-}
-
-#[test]
-fn a_cycle_proves_the_gain_and_says_so_in_exit_code_and_report() {
-    let dir = tempfile::tempdir().unwrap();
-    let site = Site::new();
-    let file = format!(
-        "title = 'the cycle'\nurl = '{}'\n[baseline]\nname = 'slow'\ncommand = '''{}'''\n\
-         [[change]]\nname = 'quick'\ncommand = '''{}'''\n\
-         [load]\nrate = 200\nconnections = 4\nblock = '300ms'\nwarmup = '0s'\n\
-         [compare]\npairs = 8\ngate = ['p50']\n[gate]\nslo = 'err<1%'\nrequire = 'improvement'\n[diagnose]\nenabled = false\n",
-        site.url(),
-        site.command(20_000, 200),
-        site.command(100, 200)
-    );
-    std::fs::write(dir.path().join("lab.toml"), file).unwrap();
-    let output = seawall(dir.path(), &["cycle", "-o", "html=cycle.html", "-o", "json=cycle.json"]);
-    let said = text(&output);
-    match output.status.code() {
-        Some(0) => assert!(said.contains("PASSED: quick is better than slow: latency p50 −"), "{said}"),
-        Some(4) => assert!(said.contains("INVALID"), "{said}"), // a busy machine
-        code => panic!("{code:?}: {said}"),
-    }
-    let page = std::fs::read_to_string(dir.path().join("cycle.html")).unwrap();
-    assert!(page.contains("the cycle") && page.contains("forest-0"));
-    assert_eq!(json(&dir.path().join("cycle.json"))["found"]["kind"], "cycle");
+fn the_doctor_names_the_evidence_level_of_this_machine() {
+    let output = lab(&["doctor"]);
+    let text = said(&output);
+    assert!(text.contains("Evidence level L"), "{text}");
+    assert_eq!(output.status.code(), Some(if text.contains("Evidence level L0") { 1 } else { 0 }), "{text}");
 }

@@ -126,7 +126,13 @@ mod tests {
         let invalid = if valid { vec![] } else { vec!["a generator thread had no reserve".to_owned()] };
         let load = LoadFacts { rps, mean_ms, invalid, generator_cores: 0.9, ..LoadFacts::default() };
         let threads = vec![ThreadWindow { running: cpu, voluntary: 100.0, ..ThreadWindow::default() }];
-        let window = Window { cpu_user: cpu, machine_idle: Some(0.5), machine_busy: Some(cpu + 0.9), threads, ..Window::default() };
+        let window = Window {
+            cpu_user: cpu,
+            machine_idle: Some(0.5),
+            machine_busy: Some(cpu + 0.9),
+            threads,
+            ..Window::default()
+        };
         Level { name: "8 connections".into(), connections: 8.0, load, window: Some(window) }
     }
     fn facts(levels: Vec<Level>) -> Facts {

@@ -90,6 +90,10 @@ fn throughput([lambda, sigma, kappa]: Law, n: f64) -> f64 {
 /// # Errors
 /// In words, when there are too few points.
 pub fn fit(points: &[ScalePoint], seed: u64) -> Result<UslFit, String> {
+    fit_with(points, seed, BOOTSTRAP)
+}
+
+fn fit_with(points: &[ScalePoint], seed: u64, resamplings: usize) -> Result<UslFit, String> {
     let data: Vec<(f64, f64)> = points
         .iter()
         .filter(|p| p.invalid.is_empty() && p.rps > 0.0 && p.n >= 1.0)
@@ -105,7 +109,7 @@ pub fn fit(points: &[ScalePoint], seed: u64) -> Result<UslFit, String> {
         ));
     }
     let law = solve(&data);
-    let samples = bootstrap(&data, law, seed);
+    let samples = bootstrap(&data, law, seed, resamplings);
     let largest = different[different.len() - 1];
     Ok(describe(&data, law, &samples, largest))
 }
@@ -184,13 +188,13 @@ fn interval(value: f64, mut samples: Vec<f64>) -> Estimate {
 }
 
 /// Resamples the relative residuals and fits again. Residuals are scaled up for the degrees of freedom that the fit took.
-fn bootstrap(data: &[(f64, f64)], law: Law, seed: u64) -> Vec<Law> {
+fn bootstrap(data: &[(f64, f64)], law: Law, seed: u64, resamplings: usize) -> Vec<Law> {
     let freedom = data.len() as f64 / (data.len() as f64 - 3.0).max(1.0);
     let residuals: Vec<f64> =
         data.iter().map(|(n, x)| (x / throughput(law, *n) - 1.0) * freedom.sqrt()).collect();
     let mut state = seed;
     let mut pick = || residuals[(next(&mut state) % residuals.len() as u64) as usize];
-    (0..BOOTSTRAP)
+    (0..resamplings)
         .map(|_| {
             let resampled: Vec<(f64, f64)> =
                 data.iter().map(|(n, _)| (*n, throughput(law, *n) * (1.0 + pick()).max(0.01))).collect();
@@ -328,7 +332,7 @@ mod tests {
     #[test]
     fn the_peak_is_in_its_interval_under_noise() {
         let within = (0..20u64).filter(|seed| {
-            let fit = fit(&simulate([1000.0, 0.02, 0.001], 0.03, *seed), *seed).unwrap();
+            let fit = fit_with(&simulate([1000.0, 0.02, 0.001], 0.03, *seed), *seed, 150).unwrap();
             let truth = (0.98f64 / 0.001).sqrt();
             fit.peak_n.is_some_and(|n| n.low <= truth && truth <= n.high)
         });
@@ -337,7 +341,7 @@ mod tests {
     #[test]
     fn contention_alone_has_no_peak_in_range() {
         let said_none = (0..20u64).filter(|seed| {
-            let fit = fit(&simulate([1000.0, 0.1, 0.0], 0.03, *seed), *seed).unwrap();
+            let fit = fit_with(&simulate([1000.0, 0.1, 0.0], 0.03, *seed), *seed, 150).unwrap();
             fit.peak_n.is_none() && fit.meaning.starts_with("No peak in range")
         });
         assert!(said_none.count() >= 18);
@@ -368,7 +372,7 @@ mod tests {
         fn any_points_give_finite_numbers_in_order(values in prop::collection::vec(1.0f64..1e6, 9), seed: u64) {
             let mut points = simulate([1.0, 0.0, 0.0], 0.0, 1);
             points.iter_mut().zip(&values).for_each(|(point, rps)| point.rps = *rps);
-            let fit = fit(&points, seed).unwrap();
+            let fit = fit_with(&points, seed, 10).unwrap();
             for estimate in [fit.lambda, fit.sigma, fit.kappa] {
                 prop_assert!(estimate.low.is_finite() && estimate.low <= estimate.value && estimate.value <= estimate.high);
                 prop_assert!(estimate.low >= 0.0);
@@ -376,7 +380,7 @@ mod tests {
         }
         #[test]
         fn laws_are_found_again(lambda in 10.0f64..1e5, sigma in 0.0f64..0.3, kappa in 0.0f64..0.01) {
-            let fit = fit(&simulate([lambda, sigma, kappa], 0.0, 1), 1).unwrap();
+            let fit = fit_with(&simulate([lambda, sigma, kappa], 0.0, 1), 1, 1).unwrap();
             prop_assert!((fit.lambda.value / lambda - 1.0).abs() < 0.01, "{:?} {:?}", fit.lambda, (lambda, sigma, kappa));
             prop_assert!((fit.sigma.value - sigma).abs() < 0.01 && (fit.kappa.value - kappa).abs() < 1e-3);
         }

@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     fn moment(t_s: f64) -> Moment {
-        let thread = |tid| ThreadClock { pid: 1, tid, run_ns: (t_s * 5e8) as u64, ..ThreadClock::default() };
+        let thread = |tid| ThreadClock { pid: 1, tid, run_ns: (t_s * 5e6) as u64, ..ThreadClock::default() };
         let counters = Counters {
             totals: Totals { user_s: t_s, ..Totals::default() },
             threads: (0..100).map(thread).collect(),

@@ -5,7 +5,9 @@ use std::io::{BufRead as _, BufReader};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// A server under way; it ends with this.
@@ -16,11 +18,23 @@ pub(crate) struct Exhibit {
     /// Where its quota's counters are, if not in its cgroup.
     pub(crate) cpu_stat: Option<PathBuf>,
     process: Child,
-    _folder: Option<TempDir>,
+    /// Its files, which go with it.
+    pub(crate) folder: Option<TempDir>,
 }
 
 impl Drop for Exhibit {
     fn drop(&mut self) {
+        // Asked, not killed: nginx ends its workers then. A closed input ends the servers of the gallery as well.
+        drop(self.process.stdin.take());
+        if let Some(pid) = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw) {
+            let _ = kill_process(pid, Signal::TERM);
+        }
+        for _ in 0..500 {
+            if self.process.try_wait().is_ok_and(|ended| ended.is_some()) {
+                return;
+            }
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -100,7 +114,7 @@ impl Exhibit {
             url: format!("http://127.0.0.1:{port}/index.html"),
             cpu_stat: None,
             process,
-            _folder: Some(folder),
+            folder: Some(folder),
         };
         exhibit.wait_for(port);
         exhibit
@@ -114,7 +128,7 @@ impl Exhibit {
         let mut url = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut url).unwrap();
         assert!(url.starts_with("http://"), "{name} printed `{url}` instead of its address");
-        Self { name: name.to_owned(), url: url.trim().to_owned(), cpu_stat: None, process, _folder: None }
+        Self { name: name.to_owned(), url: url.trim().to_owned(), cpu_stat: None, process, folder: None }
     }
 
     fn wait_for(&self, port: u16) {
@@ -123,7 +137,7 @@ impl Exhibit {
             if is_up() {
                 return;
             }
-            std::thread::park_timeout(std::time::Duration::from_millis(10));
+            std::thread::park_timeout(Duration::from_millis(10));
         }
         panic!("{} does not listen on {port}", self.name);
     }

@@ -66,18 +66,20 @@ fn finds(exhibit: &Exhibit, planted: Cause) -> bool {
 #[test]
 fn the_planted_cause_comes_first_in_nine_of_ten() {
     ask_for_priority();
+    let _group = quota::CleanUp;
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("service.log");
     let gallery = |name: &str| Exhibit::gallery(name, &[]);
     let backend = gallery("backend");
     let address = backend.url.trim_start_matches("http://").trim_end_matches('/').to_owned();
-    let exhibits: [(Exhibit, Cause); 11] = [
+    let exhibits: [(Exhibit, Cause); 12] = [
         (gallery("mutex"), Cause::LockContention),
         (gallery("deadlock"), Cause::Deadlock),
         (gallery("sleep"), Cause::BlockingInAsync),
         (gallery("pool"), Cause::BlockingPool),
         (gallery("backlog"), Cause::AcceptOverflow),
         (quota::limited(gallery("healthy")), Cause::CpuThrottled),
+        (quota::imitated(gallery("healthy")), Cause::CpuThrottled),
         (gallery("alloc"), Cause::Allocation),
         (Exhibit::gallery("log", &[log.to_str().unwrap()]), Cause::Logging),
         (gallery("nagle"), Cause::NagleDelayedAck),

@@ -10,7 +10,14 @@ use crate::signals::window::{ThreadWindow, Window};
 
 /// A worker with an event loop that is idle.
 fn worker(tid: u32) -> ThreadWindow {
-    ThreadWindow { pid: 1, tid, name: "worker".into(), events: 1.0, voluntary: 200.0, ..ThreadWindow::default() }
+    ThreadWindow {
+        pid: 1,
+        tid,
+        name: "worker".into(),
+        events: 1.0,
+        voluntary: 200.0,
+        ..ThreadWindow::default()
+    }
 }
 
 fn window(threads: Vec<ThreadWindow>) -> Window {
@@ -29,14 +36,25 @@ fn window(threads: Vec<ThreadWindow>) -> Window {
 
 fn level(connections: f64, rps: f64, window: Window) -> Level {
     let mean_ms = connections / rps * 1e3;
-    let load = LoadFacts { rps, sent_rps: rps, mean_ms, p50_ms: mean_ms, p99_ms: mean_ms * 2.0, ..LoadFacts::default() };
+    let load = LoadFacts {
+        rps,
+        sent_rps: rps,
+        mean_ms,
+        p50_ms: mean_ms,
+        p99_ms: mean_ms * 2.0,
+        ..LoadFacts::default()
+    };
     Level { name: format!("{connections} connections"), connections, load, window: Some(window) }
 }
 
 /// 1, 8 and 64 connections with these rates; `top` is what the threads do at the heaviest.
 fn facts(rates: [f64; 3], top: Vec<ThreadWindow>) -> Facts {
     let light = || window(vec![worker(1), worker(2)]);
-    let levels = vec![level(1.0, rates[0], light()), level(8.0, rates[1], light()), level(64.0, rates[2], window(top))];
+    let levels = vec![
+        level(1.0, rates[0], light()),
+        level(8.0, rates[1], light()),
+        level(64.0, rates[2], window(top)),
+    ];
     Facts { cores: 2.0, levels, idle: Some(light()), after: Some(light()), ..Facts::default() }
 }
 
@@ -51,7 +69,8 @@ fn top_window(facts: &mut Facts) -> &mut Window {
 /// The first defect; none for a healthy service.
 fn check(facts: &Facts, expected: Option<Cause>) {
     let findings = rank(facts);
-    let first = findings.first().filter(|finding| finding.severity == Severity::Defect).map(|finding| finding.cause);
+    let first =
+        findings.first().filter(|finding| finding.severity == Severity::Defect).map(|finding| finding.cause);
     assert_eq!(first, expected, "{findings:#?}");
     assert!(findings.windows(2).all(|pair| pair[0].severity >= pair[1].severity), "defects come first");
     for finding in &findings {
@@ -78,7 +97,8 @@ fn all_cpu_used_is_a_limit_and_no_defect() {
 }
 #[test]
 fn a_program_with_one_thread_is_limited_by_it_and_has_no_defect() {
-    let facts = facts([9_000.0, 20_000.0, 21_000.0], vec![ThreadWindow { running: 0.97, events: 0.03, ..worker(1) }]);
+    let facts =
+        facts([9_000.0, 20_000.0, 21_000.0], vec![ThreadWindow { running: 0.97, events: 0.03, ..worker(1) }]);
     check(&facts, None);
     with_limit(&facts, Cause::SingleThreaded);
 }
@@ -108,7 +128,10 @@ fn a_deadlock_stays_when_the_load_is_over() {
     top(&mut facts).load.unanswered = 1.0;
     facts.after = Some(window(vec![stuck(1), stuck(2)]));
     check(&facts, Some(Cause::Deadlock));
-    assert!(rank(&facts).iter().all(|finding| finding.cause != Cause::LockContention), "it is the deadlock's");
+    assert!(
+        rank(&facts).iter().all(|finding| finding.cause != Cause::LockContention),
+        "it is the deadlock's"
+    );
 }
 #[test]
 fn an_event_loop_that_sleeps() {
@@ -130,7 +153,8 @@ fn a_pool_that_is_full() {
 }
 #[test]
 fn a_disk() {
-    let waiting = |tid| ThreadWindow { disk: 0.9, running: 0.05, events: 0.0, name: "io".into(), ..worker(tid) };
+    let waiting =
+        |tid| ThreadWindow { disk: 0.9, running: 0.05, events: 0.0, name: "io".into(), ..worker(tid) };
     let mut facts = facts([200.0, 240.0, 400.0], vec![worker(1), waiting(8), waiting(9)]);
     facts.levels.remove(1);
     check(&facts, Some(Cause::Disk));
@@ -262,7 +286,10 @@ fn a_wait_that_cannot_be_seen_is_unexplained_only_if_it_queues() {
 fn profile(stacks: &[(&str, f64)]) -> Option<Profile> {
     let stacks: Vec<Stack> = stacks
         .iter()
-        .map(|(frames, weight)| Stack { frames: frames.split(';').map(str::to_owned).collect(), weight: *weight })
+        .map(|(frames, weight)| Stack {
+            frames: frames.split(';').map(str::to_owned).collect(),
+            weight: *weight,
+        })
         .collect();
     Some(Profile {
         kind: ProfileKind::Cpu,
@@ -303,7 +330,8 @@ fn without_a_profile_pages_that_come_and_go_show_allocation() {
 #[test]
 fn a_log_that_takes_the_cpu() {
     let mut facts = busy_facts();
-    facts.cpu_profile = profile(&[("w;write;vfs_write_[k];ext4_file_write_iter_[k]", 6.0), ("w;handle", 4.0)]);
+    facts.cpu_profile =
+        profile(&[("w;write;vfs_write_[k];ext4_file_write_iter_[k]", 6.0), ("w;handle", 4.0)]);
     let window = top_window(&mut facts);
     window.files = vec![("/var/log/service.log".into(), 8e6)];
     window.writes = Some(80_000.0);

@@ -135,7 +135,8 @@ pub(super) fn blocking_in_async(facts: &Facts) -> Option<Finding> {
 /// All threads of a pool are taken, while the event loop is idle and more requests wait.
 pub(super) fn blocking_pool(facts: &Facts) -> Option<Finding> {
     let (top, _) = facts.top_window()?;
-    let is_taken = |t: &&ThreadWindow| t.wants_cpu() + t.blocked() >= TAKEN && t.blocked() - t.lock >= 0.5;
+    // Threads that wait for a lock or a disk would wait there in a larger pool, too.
+    let is_taken = |t: &&ThreadWindow| t.wants_cpu() + t.blocked() >= TAKEN && t.sleep + t.io >= 0.5;
     let workers = facts.workers();
     // Event loops are no pool, nor are threads of the same name that were never seen to wait for work with a time limit:
     // a worker of a runtime that was blocked whenever we looked.
