@@ -62,7 +62,7 @@ pub fn judge(comparisons: &[Comparison], slo_met: bool, require: Require) -> Cyc
         return verdict(GateResult::NotProven, unproven.summary.clone());
     }
     let better = of(Outcome::Improvement).map(|comparison| comparison.summary.clone());
-    verdict(GateResult::Passed, better.unwrap_or_else(|| "nothing is worse".into()))
+    verdict(GateResult::Passed, better.unwrap_or_else(|| "nothing is worse, and no gain is proven".into()))
 }
 
 #[cfg(test)]

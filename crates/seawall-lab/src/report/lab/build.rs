@@ -62,7 +62,10 @@ impl LabReport {
         let from_outside =
             "only the outside of the service could be seen: give its process (`--pid`) or its admin listener";
         let waterfall = signals.as_ref().map(|signals| waterfalls(&diagnosis.levels, signals));
-        self.waterfall = Collected::or(waterfall.filter(|all| !all.is_empty()), from_outside);
+        self.waterfall = match waterfall {
+            Some(all) if all.is_empty() => Collected::Missing("no level of the diagnosis counts".into()),
+            waterfall => Collected::or(waterfall, from_outside),
+        };
         self.signals = Collected::or(signals, from_outside);
         let profiles = std::mem::take(&mut diagnosis.profiles);
         self.put_profiles(profiles, "no profile could be taken: see what is missing in the verdict");

@@ -159,7 +159,7 @@ fn row(out: &mut String, effect: &Effect, axis: &Axis) {
                 percent_words(rounded(found.high))
             )
         }
-        None => "<b>–</b> <small>too few requests</small>".to_owned(),
+        None => "<b>–</b> <small>too little to judge</small>".to_owned(),
     };
     let _ = write!(out, "</div><span class=\"forest-text\">{text}<em>{word}</em></span></div>");
 }

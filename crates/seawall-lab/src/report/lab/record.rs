@@ -106,7 +106,7 @@ impl Recorder {
     pub fn finish(self, report: &mut LabReport, shown: &[&str]) {
         let nothing = "no load was sent";
         let curve = |histogram: &Histogram| -> Vec<Quantile> {
-            let mut odds = vec![1.0, 1.25];
+            let mut odds = vec![1.0];
             odds.extend((1..=80).map(|i| 10f64.powf(f64::from(i) * 0.0625)));
             let reached = odds.into_iter().filter(|odds| *odds <= histogram.count() as f64);
             reached

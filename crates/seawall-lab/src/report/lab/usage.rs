@@ -57,7 +57,7 @@ pub(super) fn resources(out: &mut String, report: &LabReport) {
         id: "use",
         title: "Resources over time",
         about: &format!(
-            "The service may use {} processors. Pointing at a moment shows it in all charts over time.",
+            "Processors that the service may use: {}. Pointing at a moment shows it in all charts over time.",
             number(signals.cores)
         ),
         class: "use",
