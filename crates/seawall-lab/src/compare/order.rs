@@ -8,7 +8,7 @@ use crate::stats::Random;
 pub fn order(pairs: usize, random: &mut Random) -> Vec<(Side, Side)> {
     let odd = random.below(2);
     let mut order: Vec<(Side, Side)> = (0..pairs)
-        .map(|i| if (i + odd) % 2 == 0 { (Side::A, Side::B) } else { (Side::B, Side::A) })
+        .map(|i| if (i + odd).is_multiple_of(2) { (Side::A, Side::B) } else { (Side::B, Side::A) })
         .collect();
     random.shuffle(&mut order);
     order

@@ -27,7 +27,7 @@ pub fn off_cpu(window: &Window) -> Profile {
         let stacks = waits.iter().filter_map(|(wait, share)| {
             let share = share(thread);
             let frames = vec![name.clone(), (*wait).to_owned()];
-            (share >= MIN_SHARE).then(|| Stack { frames, weight: share * window.seconds })
+            (share >= MIN_SHARE).then_some(Stack { frames, weight: share * window.seconds })
         });
         stacks.collect::<Vec<_>>()
     };

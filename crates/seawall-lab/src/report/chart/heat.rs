@@ -69,7 +69,7 @@ impl Heat {
 
     /// From the first column's begin to the last one's end, seconds.
     pub(super) fn span(&self) -> Option<(f64, f64)> {
-        (self.columns > 0).then(|| (self.start, self.start + self.step * self.columns as f64))
+        (self.columns > 0).then_some((self.start, self.start + self.step * self.columns as f64))
     }
 
     /// The lowest and the highest latency, milliseconds.

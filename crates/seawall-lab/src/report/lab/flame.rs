@@ -190,7 +190,7 @@ fn figure(
     for one in &boxes {
         let class =
             one.change.map_or_else(|| colour(one.name).to_owned(), |change| change_class(change, one.width));
-        let change = one.change.map(|c| format!(" data-c=\"{:.4}\"", c)).unwrap_or_default();
+        let change = one.change.map(|c| format!(" data-c=\"{c:.4}\"")).unwrap_or_default();
         let _ = write!(
             out,
             "<i class=\"{class}\" style=\"left:{:.2}%;width:{:.2}%;top:{}px\"{change}>{}</i>",

@@ -176,10 +176,13 @@ fn thread(series: &ThreadSeries, span: (f64, f64)) -> Row {
     Row { name: format!("{} {}", series.name, series.tid), texts, layers }
 }
 
+/// A gauge: its name, its points, and how much it moved.
+type Moving<'a> = (&'a str, &'a [(f64, f64)], f64);
+
 pub(super) fn gauges(out: &mut String, report: &LabReport) {
     const TITLE: &str = "Pools, limits, queues";
     let Some(signals) = signals(out, report, "gauges", TITLE) else { return };
-    let mut moving: Vec<(&str, &[(f64, f64)], f64)> = signals
+    let mut moving: Vec<Moving<'_>> = signals
         .gauges
         .iter()
         .filter(|gauge| gauge.points.len() > 1)
