@@ -72,7 +72,7 @@ pub(crate) struct DemoArgs {
     /// Also write the result as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Leave out the planted fault, its diagnosis and its repair
+    /// Leave out the shop as it begins, its diagnosis and its repair
     #[arg(long)]
     skip_cycle: bool,
     /// Open the report in the browser

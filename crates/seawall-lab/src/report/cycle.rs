@@ -7,8 +7,8 @@ use super::page::open_section;
 
 pub(super) fn section(out: &mut String, report: &Report) {
     let Some(cycle) = &report.cycle else { return };
-    let lead = "The lab's own cycle on this service: a fault is planted, the lab names it, the configuration is changed, and blocks \
-                of both take turns until the gain is proven.";
+    let lead = "The lab's own cycle on this service: it is started the way such services begin, the lab says what limits it, the \
+                configuration is changed, and blocks of both take turns until the gain is proven or not.";
     open_section(out, "cycle", "The cycle: find, change, prove", lead);
     out.push_str("<dl class=\"facts card\">");
     for (name, value) in [("Planted", &cycle.planted), ("Changed", &cycle.change)] {
