@@ -69,6 +69,14 @@ enum Bench {
     ///
     /// On GitHub's API and on 100 to 100,000 routes, parameters extracted. Some 40 seconds a round.
     Router(bench::RouterArgs),
+    /// What a request costs a load generator: ours, wrk, oha, h2load, bombardier and hey, on the same nginx.
+    ///
+    /// Closed loops, and open ones at 90 % of the peak. Builds oha if it is not there; all together some ten minutes.
+    Load(bench::LoadArgs),
+    /// One use of a rate limit, a breaker, a concurrency limit: Seawall's, governor, tower, failsafe, recloser, tower-resilience.
+    ///
+    /// On one core and on two. Some 20 seconds a round, after some minutes of building.
+    Guard(bench::GuardArgs),
     /// What a CPU profile costs the service that it is taken of: the same load with and without one, in turns.
     Profile(bench::ProfileArgs),
 }
@@ -87,6 +95,8 @@ fn main() -> ExitCode {
         Command::Bench(Bench::Overload(args)) => bench::overload(&root, &args),
         Command::Bench(Bench::Render(args)) => bench::render(&root, &args),
         Command::Bench(Bench::Router(args)) => bench::router(&root, &args),
+        Command::Bench(Bench::Load(args)) => bench::load(&root, &args),
+        Command::Bench(Bench::Guard(args)) => bench::guard(&root, &args),
         Command::Bench(Bench::Profile(args)) => bench::profile(&root, &args),
     };
     report(done)

@@ -43,8 +43,16 @@ const STEPS: [Step; 9] = [
     },
     Step {
         name: "features",
-        // Every optional part may be left out.
-        arguments: &["check", "--quiet", "--package", "seawall-http", "--no-default-features"],
+        // Every optional part may be left out: of the framework, and TLS of the client.
+        arguments: &[
+            "check",
+            "--quiet",
+            "--package",
+            "seawall-http",
+            "--package",
+            "seawall-client",
+            "--no-default-features",
+        ],
         environment: &[],
     },
     Step {

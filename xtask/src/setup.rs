@@ -16,7 +16,7 @@ struct Tool {
     reason: &'static str,
 }
 
-const TOOLS: [Tool; 17] = [
+const TOOLS: [Tool; 18] = [
     Tool {
         program: "cc",
         package: "gcc libc6-dev",
@@ -45,6 +45,11 @@ const TOOLS: [Tool; 17] = [
     },
     Tool { program: "/usr/sbin/haproxy", package: "haproxy", reason: "tests put it in front" },
     Tool { program: "pebble", package: "pebble", reason: "tests get certificates from it, by ACME" },
+    Tool {
+        program: "redis-server",
+        package: "redis-server",
+        reason: "tests share rate limits through private ones, and kill them",
+    },
     Tool { program: "node", package: "nodejs", reason: "tests open WebSockets from Node" },
     Tool { program: "/usr/share/nodejs/ws", package: "node-ws", reason: "the WebSocket client for Node" },
     Tool {

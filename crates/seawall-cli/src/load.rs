@@ -19,7 +19,7 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
-use seawall_load::{ConfigError, Load, LoadConfig, LoadError, Report, Tick};
+use seawall_load::{ConfigError, Load, LoadConfig, LoadError, Report, SelfTestConfig, Tick, self_test};
 
 use args::{ConnectArgs, PaceArgs, RequestArgs, ReuseArgs, TlsArgs};
 use output::OutputArgs;
@@ -129,17 +129,28 @@ pub(crate) fn run(args: &LoadArgs) -> Result<ExitCode> {
     measure(
         &args.output,
         &config.url,
-        &config.interrupt,
+        &client(&config),
         || Load::new(&config),
         |load, observer| load.run(observer),
     )
 }
 
-/// Checks what is to be run with `prepare`, runs it, and puts the report out. Wrong values end with [`USAGE`].
+/// With what a load is sent.
+fn client(config: &LoadConfig) -> SelfTestConfig {
+    SelfTestConfig {
+        connections: config.connections,
+        threads: config.threads,
+        cpus: config.cpus.clone(),
+        interrupt: Arc::clone(&config.interrupt),
+    }
+}
+
+/// Checks what is to be run with `prepare`, tests the client, runs it, and puts the report out. Wrong values end with
+/// [`USAGE`].
 fn measure<T>(
     output: &OutputArgs,
     url: &str,
-    interrupt: &Arc<AtomicBool>,
+    client: &SelfTestConfig,
     prepare: impl FnOnce() -> Result<T, ConfigError>,
     run: impl FnOnce(T, &mut dyn FnMut(&Tick)) -> Result<Report, LoadError>,
 ) -> Result<ExitCode> {
@@ -148,14 +159,19 @@ fn measure<T>(
         Ok(prepared) => prepared,
         Err(error) => return Ok(usage(&error)),
     };
+    let tests = !output.no_self_test;
     let mut output = output.open(url)?;
-    stop_on_signals(interrupt)?;
+    stop_on_signals(&client.interrupt)?;
+    let tested = tests.then(|| self_test(client)).transpose()?;
     let report = run(prepared, &mut |tick| output.tick(tick));
     output.end_progress();
     let mut report = match report {
         Err(LoadError::Config(error)) => return Ok(usage(&error)),
         report => report?,
     };
+    if let Some(tested) = tested {
+        report.add_self_test(tested);
+    }
     if !report.interrupted {
         report.judge_slos(&slos);
     }

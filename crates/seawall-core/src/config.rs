@@ -24,6 +24,12 @@ impl ConfigError {
         Self { field: field.into(), value: value.to_string(), allowed: allowed.to_string() }
     }
 
+    /// The same problem under another name: for a configuration that is made of others.
+    #[must_use]
+    pub fn renamed(self, field: impl Into<Cow<'static, str>>) -> Self {
+        Self { field: field.into(), ..self }
+    }
+
     /// The field's path.
     pub fn field(&self) -> &str {
         &self.field
@@ -47,5 +53,7 @@ mod tests {
         let error = ConfigError::new("queue.capacity", 0, "1 to 65536");
         assert_eq!(error.to_string(), "`queue.capacity` is 0, but must be 1 to 65536");
         assert_eq!(error.field(), "queue.capacity");
+        let renamed = error.renamed("shop.queue.capacity");
+        assert_eq!(renamed.to_string(), "`shop.queue.capacity` is 0, but must be 1 to 65536");
     }
 }

@@ -9,6 +9,7 @@ mod deadline;
 mod histogram;
 pub mod metrics;
 mod outcome;
+pub mod stacks;
 
 pub use config::ConfigError;
 pub use deadline::Deadline;

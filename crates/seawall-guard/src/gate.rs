@@ -1,9 +1,10 @@
 //! A hard cap on what is in flight: at most `max_in_flight` [`Permit`]s exist at any moment.
 //!
+//! The cap may change. A lower one takes no permit back: nobody gets in until enough have ended.
 //! Pure counting: nobody waits and nothing is queued. A full gate refuses at once, and refusing only reads, so a
 //! flood of refusals does not slow the permits that are out.
-//! Invariants, model-checked with loom: never more permits than the cap; a gate with room never refuses; a permit
-//! that ends happens before the one that takes its place.
+//! Invariants, model-checked with loom: never more permits than the cap, or than the higher of two caps while one takes
+//! the other's place; a gate with room never refuses; a permit that ends happens before the one that takes its place.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -17,7 +18,8 @@ pub struct Gate(Arc<Room>);
 
 struct Room {
     in_flight: AtomicU32,
-    max_in_flight: NonZeroU32,
+    /// Never zero.
+    max_in_flight: AtomicU32,
 }
 
 /// Room for one; dropping it gives the room back. Keep it as long as the work lasts.
@@ -27,6 +29,7 @@ pub struct Permit(Arc<Room>);
 impl Gate {
     /// A gate with room for `max_in_flight`, all of it free.
     pub fn new(max_in_flight: NonZeroU32) -> Self {
+        let max_in_flight = AtomicU32::new(max_in_flight.get());
         Self(Arc::new(Room { in_flight: AtomicU32::new(0), max_in_flight }))
     }
 
@@ -36,7 +39,8 @@ impl Gate {
     /// [`Rejected::Saturated`] if all room is taken.
     pub fn try_acquire(&self) -> Result<Permit, Rejected> {
         let Room { in_flight, max_in_flight } = &*self.0;
-        let take = |taken: u32| (taken < max_in_flight.get()).then(|| taken + 1);
+        // Relaxed: the cap guards nothing but itself.
+        let take = |taken: u32| (taken < max_in_flight.load(Ordering::Relaxed)).then(|| taken + 1);
         match in_flight.fetch_update(Ordering::Acquire, Ordering::Relaxed, take) {
             Ok(_) => Ok(Permit(Arc::clone(&self.0))),
             Err(_) => Err(Rejected::Saturated),
@@ -48,9 +52,15 @@ impl Gate {
         self.0.in_flight.load(Ordering::Acquire)
     }
 
-    /// The cap it was made with.
+    /// The cap at this moment.
     pub fn max_in_flight(&self) -> NonZeroU32 {
-        self.0.max_in_flight
+        NonZeroU32::new(self.0.max_in_flight.load(Ordering::Relaxed)).unwrap_or(NonZeroU32::MIN)
+    }
+
+    /// Changes the cap of all handles. Permits that are out stay out: with a lower cap nobody gets in until so many
+    /// have ended. Who asks at this very moment may still be judged by the cap before.
+    pub fn set_max_in_flight(&self, max_in_flight: NonZeroU32) {
+        self.0.max_in_flight.store(max_in_flight.get(), Ordering::Relaxed);
     }
 }
 
@@ -144,6 +154,30 @@ mod tests {
     }
 
     #[test]
+    fn a_lower_cap_lets_nobody_in_until_enough_have_ended() {
+        let gate = gate(3);
+        let mut held: Vec<_> = (0..3).map(|_| gate.try_acquire().unwrap()).collect();
+        gate.clone().set_max_in_flight(NonZeroU32::MIN);
+        assert_eq!(gate.max_in_flight(), NonZeroU32::MIN);
+        for left in (0..3).rev() {
+            assert_eq!(gate.try_acquire().unwrap_err(), Rejected::Saturated);
+            held.pop();
+            assert_eq!(gate.in_flight(), left);
+        }
+        assert!(gate.try_acquire().is_ok());
+    }
+
+    #[test]
+    fn a_higher_cap_has_room_at_once() {
+        let gate = gate(1);
+        let _first = gate.try_acquire().unwrap();
+        assert!(gate.try_acquire().is_err());
+        gate.set_max_in_flight(NonZeroU32::new(2).unwrap());
+        let _second = gate.try_acquire().unwrap();
+        assert!(gate.try_acquire().is_err());
+    }
+
+    #[test]
     fn a_permit_may_outlive_the_gate_and_travel() {
         fn anywhere<T: Send + Sync + 'static>(_: &T) {}
         let gate = gate(1);
@@ -214,6 +248,32 @@ mod model {
             drop(gate.try_acquire().unwrap());
             thread.join().unwrap();
             assert_eq!(gate.in_flight(), 0);
+        });
+    }
+
+    #[test]
+    fn a_cap_that_is_lowered_holds_for_all_who_come_after() {
+        loom::model(|| {
+            let gate = gate(2);
+            let other = gate.clone();
+            let thread = thread::spawn(move || {
+                other.set_max_in_flight(NonZeroU32::MIN);
+                let permit = other.try_acquire();
+                assert!(other.in_flight() <= 2);
+                permit.is_ok()
+            });
+            let first = gate.try_acquire();
+            let second = gate.try_acquire();
+            assert!(gate.in_flight() <= 2, "never above the higher of the two");
+            let third = thread.join().unwrap();
+            let in_now = first.is_ok() || second.is_ok() || third;
+            assert!(in_now, "a gate with room refuses nobody");
+            // The change is known here now. Permits of the other thread have ended with it.
+            let held = [&first, &second].iter().filter(|permit| permit.is_ok()).count();
+            assert_eq!(gate.try_acquire().is_ok(), held == 0);
+            drop((first, second));
+            let _only = gate.try_acquire().unwrap();
+            assert!(gate.try_acquire().is_err());
         });
     }
 

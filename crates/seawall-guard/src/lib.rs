@@ -28,11 +28,15 @@ mod deadline;
 mod fallback;
 mod gate;
 mod limit;
+mod parts;
 mod pressure;
 mod rate;
 mod rejected;
 mod retry;
 mod sync;
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;
 mod throttle;
 
 pub use admit::{

@@ -71,6 +71,18 @@ impl Pressure {
         Ok(Self { gates })
     }
 
+    /// Takes over other values while it works. A gate that is closed stays closed until the next reading.
+    ///
+    /// # Errors
+    /// If a field is above 100; everything stays as it was.
+    pub fn reconfigure(&mut self, config: &PressureConfig) -> Result<(), ConfigError> {
+        let Self { gates } = Self::new(config)?;
+        for (gate, new) in self.gates.iter_mut().zip(gates) {
+            gate.closes_at = new.closes_at;
+        }
+        Ok(())
+    }
+
     /// Takes in new readings. What could not be read leaves its gate as it was.
     pub fn read(&mut self, readings: &Readings) {
         for (gate, reading) in self.gates.iter_mut().zip([readings.memory, readings.cpu, readings.fds]) {
@@ -119,6 +131,25 @@ mod tests {
         pressure.read(&Readings { fds: Some(0.99), ..Readings::default() });
         pressure.read(&Readings::default());
         assert_eq!(pressure.check(), Err(Rejected::UnderPressure { resource: "file handles" }));
+    }
+
+    #[test]
+    fn other_values_count_from_the_next_reading_on() {
+        let mut pressure = Pressure::new(&PressureConfig::default()).unwrap();
+        let refused = Err(Rejected::UnderPressure { resource: "memory" });
+        let read = |pressure: &mut Pressure| {
+            pressure.read(&Readings { memory: Some(0.8), ..Readings::default() });
+            pressure.check()
+        };
+        assert_eq!(read(&mut pressure), Ok(()));
+        let lower = PressureConfig { memory_percent: 75, ..PressureConfig::default() };
+        pressure.reconfigure(&lower).unwrap();
+        assert_eq!(read(&mut pressure), refused);
+        assert!(pressure.reconfigure(&PressureConfig { memory_percent: 101, ..lower }).is_err());
+        assert_eq!(read(&mut pressure), refused);
+        pressure.reconfigure(&PressureConfig { memory_percent: 0, ..lower }).unwrap();
+        assert_eq!(pressure.check(), refused);
+        assert_eq!(read(&mut pressure), Ok(()));
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Client-side throttling: a caller whose calls are mostly refused holds a part of them back by itself.
 //!
 //! Of `requests` and `accepts` of the last two minutes, a call is held back with probability
-//! `max(0, (requests - K accepts) / (requests + 1))`, at most 95 %, so that a service that recovers is noticed.
-//! "Handling overload", in "Site reliability engineering" (2016). `requests` counts what was held back too: the
+//! `max(0, (requests - K accepts - allowance) / (requests + 1))`, at most 95 %, so that a service that recovers is
+//! noticed. "Handling overload", in "Site reliability engineering" (2016); the allowance, without which one failure in
+//! a quiet time would hold back every other call, is go-zero's. `requests` counts what was held back too: the
 //! pressure of callers that do not stop keeps the share up.
 
 use std::time::{Duration, Instant};
@@ -19,11 +20,13 @@ pub struct ThrottleConfig {
     pub ratio_percent: u32,
     /// How far back it looks, 1 s to 1 hour. Default 2 minutes.
     pub window: Duration,
+    /// So many calls without success are let pass, 0 to 1,000,000. Default 5.
+    pub allowance: u32,
 }
 
 impl Default for ThrottleConfig {
     fn default() -> Self {
-        Self { ratio_percent: 200, window: Duration::from_secs(120) }
+        Self { ratio_percent: 200, window: Duration::from_secs(120), allowance: 5 }
     }
 }
 
@@ -34,6 +37,7 @@ const MOST: f64 = 0.95;
 #[derive(Debug)]
 pub struct Throttle {
     ratio: f64,
+    allowance: f64,
     bucket: Duration,
     start: Instant,
     state: Mutex<State>,
@@ -52,15 +56,18 @@ impl Throttle {
     /// # Errors
     /// If a field is outside its range.
     pub fn new(config: &ThrottleConfig, start: Instant) -> Result<Self, ConfigError> {
-        let ThrottleConfig { ratio_percent, window } = *config;
+        let ThrottleConfig { ratio_percent, window, allowance } = *config;
         if !(100..=1_000).contains(&ratio_percent) {
             return Err(ConfigError::new("throttle.ratio_percent", ratio_percent, "100 to 1000"));
         }
         if !(Duration::from_secs(1)..=Duration::from_secs(3_600)).contains(&window) {
             return Err(ConfigError::new("throttle.window", format!("{window:?}"), "1 s to 1 hour"));
         }
-        let ratio = f64::from(ratio_percent) / 100.0;
-        Ok(Self { ratio, bucket: window / BUCKETS as u32, start, state: Mutex::default() })
+        if allowance > 1_000_000 {
+            return Err(ConfigError::new("throttle.allowance", allowance, "0 to 1000000"));
+        }
+        let (ratio, allowance) = (f64::from(ratio_percent) / 100.0, f64::from(allowance));
+        Ok(Self { ratio, allowance, bucket: window / BUCKETS as u32, start, state: Mutex::default() })
     }
 
     /// Counts a call and decides whether it is made. `random` is evenly drawn from all of `u64`.
@@ -98,7 +105,7 @@ impl Throttle {
         state.turn(self.number(now));
         let sum = |of: fn(&(u32, u32)) -> u32| state.buckets.iter().map(|it| f64::from(of(it))).sum::<f64>();
         let (requests, accepts) = (sum(|it| it.0), sum(|it| it.1));
-        ((requests - self.ratio * accepts) / (requests + 1.0)).clamp(0.0, MOST)
+        ((requests - self.ratio * accepts - self.allowance) / (requests + 1.0)).clamp(0.0, MOST)
     }
 
     fn number(&self, now: Instant) -> u64 {
@@ -155,6 +162,12 @@ mod tests {
     #[test]
     fn a_few_calls_always_pass() {
         assert!((share_after(1_000, 0) - 0.95).abs() < 0.001);
+    }
+
+    #[test]
+    fn a_few_failures_in_a_quiet_time_hold_nothing_back() {
+        assert!(share_after(5, 0) < 0.001);
+        assert!(share_after(10, 0) > 0.4);
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod flight;
 mod handler;
 mod head;
 mod ids;
+mod live_config;
 mod measure;
 pub mod middleware;
 #[cfg(feature = "openapi")]
@@ -55,6 +56,7 @@ pub use extract::{
 #[cfg(feature = "multipart")]
 pub use extract::{Multipart, MultipartConfig, MultipartForm, MultipartLimits};
 pub use handler::{Endpoint, Handler, RouteOptions};
+pub use live_config::{AnyLiveConfig, LiveConfig, LiveConfigError};
 pub use middleware::{Middleware, Next, after, around, before};
 pub use proxies::{ClientHeader, ProxyConfig, TrustedProxies};
 #[cfg(feature = "minijinja")]
@@ -73,7 +75,8 @@ pub use server::{
     ClientAuth, ClientCertificate, Identity, Pem, Tls, TlsConfig, TlsError, TlsInfo, TlsVersion,
 };
 pub use server::{
-    Listen, ListenAddr, Listeners, ProxyProtocol, ProxyProtocolConfig, Server, ServerConfig, ShutdownHandle,
+    Listen, ListenAddr, Listeners, OverloadConfig, OverloadLimit, OverloadPressure, ProxyProtocol,
+    ProxyProtocolConfig, Server, ServerConfig, ShutdownHandle,
 };
 pub use service::Service;
 pub use standing::{RequestHead, Standing};

@@ -332,3 +332,20 @@ fn finding_a_route_costs_nothing() {
     assert!(table.find(&Method::GET, "/api/r7/1/nothing").is_none());
     assert_eq!(COUNT.get() - before, 0, "a 404");
 }
+
+/// What admission adds to each request while all is well.
+#[test]
+fn the_short_way_through_admission_allocates_nothing() {
+    use seawall_core::Outcome;
+    use seawall_guard::{Admission, AdmissionConfig, Meta};
+    #[expect(clippy::disallowed_methods, reason = "any instant will do as time zero")]
+    let mut now = std::time::Instant::now();
+    let admission = Admission::<()>::new(&AdmissionConfig::default(), None, now).unwrap();
+    let before = COUNT.get();
+    for _ in 0..1_000 {
+        let permit = admission.try_start(&Meta::new(now), now).unwrap();
+        now += Duration::from_millis(1);
+        permit.finish(Outcome::Success, now);
+    }
+    assert_eq!(COUNT.get() - before, 0);
+}

@@ -128,6 +128,8 @@ pub struct LoadConfig {
     pub timeout: Duration,
     /// How long a connection may take to be made. Default 2 s.
     pub connect_timeout: Duration,
+    /// The threads never sleep: no wake-up of theirs is in a latency, at the cost of a whole CPU each. Default false.
+    pub busy_poll: bool,
     /// CPUs for the generator threads: thread `k` is pinned to `cpus[k % len]`. Default: not pinned.
     pub cpus: Option<Vec<usize>>,
     /// Set it to true from anywhere, a signal handler included, to end the run early. The report is still made.
@@ -167,6 +169,7 @@ impl Default for LoadConfig {
             warmup: WarmUp::Auto,
             timeout: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(2),
+            busy_poll: false,
             cpus: None,
             interrupt: Arc::default(),
         }
@@ -194,6 +197,7 @@ pub(crate) struct Checked {
     pub(crate) warmup: WarmUp,
     pub(crate) timeout: Duration,
     pub(crate) connect_timeout: Duration,
+    pub(crate) busy_poll: bool,
     pub(crate) good_within: Option<Duration>,
     pub(crate) series_every: Duration,
     pub(crate) cpus: Vec<usize>,
@@ -257,6 +261,7 @@ impl Checked {
                 config.connect_timeout,
                 Duration::from_millis(1),
             )?,
+            busy_poll: config.busy_poll,
             good_within: config.good_within.map_or(Ok(None), |within| {
                 in_time("load.good_within", within, Duration::from_millis(1)).map(Some)
             })?,

@@ -169,6 +169,12 @@ pub enum LoadError {
         /// What the system said.
         source: io::Error,
     },
+    /// The server of the self-test could not be started.
+    #[error("the self-test could not start: {source}")]
+    SelfTest {
+        /// What the system said.
+        source: io::Error,
+    },
     /// A generator thread panicked: a defect of this crate or of a [`User`](crate::users::User).
     #[error("a generator thread panicked; the run is void")]
     Panicked,
@@ -177,6 +183,22 @@ pub enum LoadError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_kernel_says_of_connecting_has_its_class() {
+        for (code, class) in [
+            (libc::ECONNREFUSED, ErrorClass::ConnectRefused),
+            (libc::ETIMEDOUT, ErrorClass::ConnectTimeout),
+            (libc::ECONNRESET, ErrorClass::ConnectReset),
+            (libc::EADDRNOTAVAIL, ErrorClass::NoPorts),
+            (libc::EMFILE, ErrorClass::NoFds),
+            (libc::ENFILE, ErrorClass::NoFds),
+            (libc::EHOSTUNREACH, ErrorClass::ConnectUnreachable),
+            (libc::EACCES, ErrorClass::ConnectUnreachable),
+        ] {
+            assert_eq!(ErrorClass::of_connect(&io::Error::from_raw_os_error(code)), class);
+        }
+    }
 
     #[test]
     fn the_list_is_in_the_order_of_the_enum_and_names_are_unique() {

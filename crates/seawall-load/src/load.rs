@@ -100,6 +100,7 @@ impl Load {
             connections: conns_of(checked.connections),
             max_conns: conns_of(checked.max_conns),
             connect_timeout_ns: checked.connect_timeout.as_nanos() as u64,
+            busy_poll: checked.busy_poll,
             good_within_ns: checked.good_within.map(|within| within.as_nanos() as u64),
             drain_ns: checked.timeout.as_nanos() as u64,
             first_window_ns: plan.first_window_ns(),

@@ -1,6 +1,6 @@
 //! A report in formats that other tools read: a line of CSV, HdrHistogram's V2, a line of JSON per second.
 //!
-//! Left out: Prometheus text (seawall-observe writes that), HTML (the lab's).
+//! Left out: Prometheus text (the command writes that), HTML (`html`).
 
 use std::fmt::Write as _;
 

@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::collect::Totals;
 use crate::error::ErrorClass;
 use crate::output::hdr_base64;
+use crate::self_test::SelfTest;
 use crate::slo::SloResult;
 use crate::validity::{MIN_SENT_SHARE, SelfCheck, Validity, Verdict, judge};
 use crate::window::Window;
@@ -98,6 +99,9 @@ pub struct Report {
     pub bytes_received: u64,
     /// May the numbers be used?
     pub validity: Validity,
+    /// What this client can do on this machine, if that was tested before the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub self_test: Option<SelfTest>,
     /// What became of the objectives; empty without any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub slo: Vec<SloResult>,
@@ -310,13 +314,7 @@ impl Report {
             errors: errors.filter(|&(_, count)| count > 0).collect(),
             status: counts.status.0.iter().copied().collect(),
             status_total: totals.whole.status.0.iter().copied().collect(),
-            good: setup.good_within.map(|within| Good {
-                within_us: micros(within.as_nanos() as u64),
-                total: counts.good.total(),
-                rps: round(per_second(counts.good.total()), 10.0),
-                status: counts.good.0.iter().copied().collect(),
-                success_us: Latency::of(&measured.success),
-            }),
+            good: setup.good_within.map(|within| good(within, measured, duration_s)),
             rps: round(per_second(counts.answered), 10.0),
             offered_rps: round(offered_rps, 10.0),
             sent_rps: round(sent_rps, 10.0),
@@ -331,6 +329,7 @@ impl Report {
             run_delay_shares: self_check.run_delay_shares.iter().map(|&share| round(share, 1e3)).collect(),
             bytes_received: counts.bytes_in,
             validity: judge(&self_check),
+            self_test: None,
             slo: Vec::new(),
             notes: notes(&totals, &self_check),
             latency_hdr: hdr_base64(&latency),
@@ -361,6 +360,17 @@ impl Report {
     /// The numbers must not be used.
     pub fn is_invalid(&self) -> bool {
         self.validity.verdict == Verdict::Invalid
+    }
+}
+
+fn good(within: Duration, measured: &Window, duration_s: f64) -> Good {
+    let total = measured.counts.good.total();
+    Good {
+        within_us: micros(within.as_nanos() as u64),
+        total,
+        rps: if duration_s > 0.0 { round(total as f64 / duration_s, 10.0) } else { 0.0 },
+        status: measured.counts.good.0.iter().copied().collect(),
+        success_us: Latency::of(&measured.success),
     }
 }
 
@@ -417,7 +427,7 @@ pub(crate) fn micros(ns: u64) -> f64 {
 }
 
 /// Rounds to so many parts of one: numbers are read by people too.
-fn round(value: f64, parts: f64) -> f64 {
+pub(crate) fn round(value: f64, parts: f64) -> f64 {
     (value * parts).round() / parts
 }
 

@@ -56,11 +56,26 @@ pub struct SelfCheck {
     pub latency_p99_us: f64,
 }
 
+impl SelfCheck {
+    /// Fewer requests were sent than were due.
+    fn missed(&self) -> bool {
+        self.sent_rps < self.offered_rps * MIN_SENT_SHARE
+    }
+
+    /// Requests were late, or given up, because every connection waited for an answer.
+    fn kept_busy(&self) -> bool {
+        (self.backlog > 0 && self.waited_share > 0.0) || self.shed > 0
+    }
+}
+
 /// A thread that ran, or waited for a CPU, for more than this share of the time had no reserve.
 pub const MAX_CPU_SHARE: f64 = 0.90;
 /// A closed loop that waited for a CPU for more than this share of the time measured its own machine. An open loop is
 /// judged by what came of it, the lag.
 pub const MAX_RUN_DELAY_SHARE: f64 = 0.10;
+/// An open loop that missed its rate because all connections were busy, and waited for a CPU for more than this share of
+/// the time, cannot blame the server: answers may have lain there unread.
+pub const MAX_RUN_DELAY_IN_OVERLOAD: f64 = 0.30;
 /// An open loop must send this share of what is due, unless the server kept all connections busy.
 pub const MIN_SENT_SHARE: f64 = 0.98;
 /// Lag that is accepted at a fixed rate, in microseconds.
@@ -94,6 +109,15 @@ pub fn judge(check: &SelfCheck) -> Validity {
         ));
     }
     if check.open_loop {
+        if reasons.is_empty() && run_delay > MAX_RUN_DELAY_IN_OVERLOAD && check.kept_busy() && check.missed()
+        {
+            reasons.push(format!(
+                "the rate was missed with all connections busy, but a generator thread waited for a CPU {:.0} % of the \
+                 time (limit {:.0} %): nobody knows who was slow, the server or the reading of its answers",
+                run_delay * 100.0,
+                MAX_RUN_DELAY_IN_OVERLOAD * 100.0
+            ));
+        }
         reasons.extend(open_loop_reasons(check));
     } else if !reasons.is_empty() {
         reasons.push("the rate is a floor, not the server's capacity".to_owned());
@@ -116,8 +140,7 @@ fn open_loop_reasons(check: &SelfCheck) -> Vec<String> {
         ));
     }
     // Late because all connections were busy: that is the server's doing.
-    let server_bound = (check.backlog > 0 && check.waited_share > 0.0) || check.shed > 0;
-    if check.sent_rps < check.offered_rps * MIN_SENT_SHARE && !server_bound {
+    if check.missed() && !check.kept_busy() {
         reasons.push(format!(
             "only {:.0} of {:.0} requests per second were sent though connections were free",
             check.sent_rps, check.offered_rps
@@ -161,6 +184,16 @@ mod tests {
     fn a_slow_server_is_a_result() {
         let overload = SelfCheck { sent_rps: 500.0, backlog: 5_000, waited_share: 0.9, ..open() };
         check(&overload, Verdict::Valid, "");
+    }
+
+    #[test]
+    fn an_overload_is_the_servers_only_if_the_generator_was_awake() {
+        let overload = SelfCheck { sent_rps: 500.0, backlog: 5_000, waited_share: 0.9, ..open() };
+        check(
+            &SelfCheck { run_delay_shares: vec![0.4], ..overload },
+            Verdict::Invalid,
+            "nobody knows who was slow",
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use seawall_load::{LoadConfig, Sink, SinkConfig};
+use seawall_load::{LoadConfig, SelfTest, SelfTestConfig, Sink, SinkConfig, self_test};
 use support::{config, run};
 
 fn url(sink: &Sink) -> String {
@@ -60,4 +60,36 @@ fn the_median_of_a_known_delay_is_off_by_less_than_the_way_takes() {
     // Never below the truth, and above it by two ways over loopback and two wake-ups of sleeping threads.
     assert!(errors.iter().all(|&(service, _)| service > -20.0), "{errors:?}");
     assert!(best < 100.0, "{errors:?}");
+}
+
+#[test]
+fn the_self_test_says_what_this_client_can_do() {
+    let config =
+        SelfTestConfig { connections: 8, threads: 1, cpus: None, interrupt: std::sync::Arc::default() };
+    let test = self_test(&config).unwrap();
+    assert!(test.cpu_us_per_request > 0.0 && test.floor_us > 0.0, "{test:?}");
+    // One thread with a CPU of its own: the ceiling is what a request costs, turned round.
+    let product = test.ceiling_rps * test.cpu_us_per_request;
+    assert!((0.99e6..1.01e6).contains(&product), "{test:?}");
+}
+
+#[test]
+fn what_the_self_test_found_is_held_against_the_run() {
+    let sink = Sink::start(&SinkConfig::default()).unwrap();
+    let mut report = run(&LoadConfig { rate: Some(200.0), ..config(&url(&sink)) });
+    let notes = report.notes.len();
+    let test = SelfTest { ceiling_rps: 1e6, cpu_us_per_request: 1.0, floor_us: 0.01 };
+    report.add_self_test(test);
+    assert_eq!((report.self_test, report.notes.len()), (Some(test), notes), "{:?}", report.notes);
+    report.add_self_test(SelfTest { ceiling_rps: 210.0, floor_us: 1e9, ..test });
+    let said = report.notes.join("\n");
+    assert!(said.contains("can send 210 at most") && said.contains("a server that does nothing"), "{said}");
+}
+
+#[test]
+fn a_thread_that_never_sleeps_says_that_it_was_idle() {
+    let sink = Sink::start(&SinkConfig::default()).unwrap();
+    let report = run(&LoadConfig { rate: Some(200.0), busy_poll: true, ..config(&url(&sink)) });
+    assert_eq!(report.sent_total + report.backlog_at_end, 100);
+    assert!(report.cpu_shares[0] < 0.9, "its spinning is no work: {:?}", report.cpu_shares);
 }

@@ -2,7 +2,8 @@
 //!
 //! It shares nothing with the workers but the registry's atomics, so it answers while every worker is busy; the
 //! kernel then has one more thread to share the cores among. It listens on loopback, since what it shows is nobody
-//! else's business: another address has to be allowed explicitly. It has no authentication; its profiler can have a token.
+//! else's business: another address has to be allowed explicitly. It has no authentication; its profiler can have a
+//! token, which `/config` then asks for too.
 //!
 //! It goes on through a drain (`/health/ready` says so) and ends when [`Admin`] is stopped or dropped.
 
@@ -15,11 +16,12 @@ use std::time::{Duration, Instant};
 
 use seawall_core::ConfigError;
 use seawall_core::metrics::Registry;
-use seawall_http::{App, Context, Error, Response, Result, ServerConfig, State};
+use seawall_http::{AnyLiveConfig, App, Context, Error, Response, Result, ServerConfig, State};
 use seawall_tasks::Tasks;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 
+use crate::live::{self, Configs};
 use crate::{Health, NotReady, ProcessUsage, Signals, clock, exposition};
 #[cfg(feature = "pprof")]
 use crate::{Pprof, PprofConfig};
@@ -71,8 +73,10 @@ pub enum AdminError {
 #[derive(Debug)]
 pub struct Admin {
     local_addr: SocketAddr,
+    registry: Registry,
     health: Health,
     tasks: Arc<OnceLock<Tasks>>,
+    configs: Configs,
     #[cfg(feature = "pprof")]
     pprof: Option<Pprof>,
     stop: Option<oneshot::Sender<()>>,
@@ -84,17 +88,58 @@ const BLOCKING_THREADS: usize = 8;
 
 /// What its handlers look at.
 #[derive(Debug, Clone)]
-struct View {
+pub(crate) struct View {
     registry: Registry,
     health: Health,
     tasks: Arc<OnceLock<Tasks>>,
+    pub(crate) configs: Configs,
     #[cfg(feature = "pprof")]
     pprof: Option<Pprof>,
     started: Instant,
 }
 
+impl View {
+    /// # Errors
+    /// If there is a token, and the request does not carry it.
+    #[cfg(feature = "pprof")]
+    pub(crate) fn may_look(&self, c: &Context) -> Result<()> {
+        match self.pprof.as_ref().and_then(Pprof::token) {
+            Some(token) if !token.is_in(c.headers()) => {
+                let how = http::HeaderValue::from_static("Basic realm=\"admin\"");
+                Err(Error::unauthorized("this needs the token").header(http::header::WWW_AUTHENTICATE, how))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// # Errors
+    /// Never: without the profiler there is no token.
+    #[cfg(not(feature = "pprof"))]
+    pub(crate) fn may_look(&self, _: &Context) -> Result<()> {
+        Ok(())
+    }
+
+    /// # Errors
+    /// As [`may_look`](Self::may_look), and if there is no token and the client is on another machine.
+    pub(crate) fn may_change(&self, c: &Context) -> Result<()> {
+        self.may_look(c)?;
+        live::is_near_or_known(self.has_token(), c.peer())
+    }
+
+    #[cfg(feature = "pprof")]
+    fn has_token(&self) -> bool {
+        self.pprof.as_ref().and_then(Pprof::token).is_some()
+    }
+
+    #[cfg(not(feature = "pprof"))]
+    fn has_token(&self) -> bool {
+        false
+    }
+}
+
 impl Admin {
-    /// Binds, starts the thread, and returns: from then on it answers.
+    /// Binds, starts the thread, and returns: from then on it answers. Workers that the server's watchdog finds stuck have
+    /// their stacks in the log from now on, with the feature `pprof`.
     ///
     /// # Errors
     /// [`AdminError`].
@@ -121,12 +166,20 @@ impl Admin {
         let runtime =
             Builder::new_current_thread().enable_all().max_blocking_threads(BLOCKING_THREADS).build();
         let runtime = runtime.map_err(AdminError::Thread)?;
+        #[cfg(feature = "pprof")]
+        crate::provide_stacks();
+        #[cfg(feature = "pprof")]
+        if let Some(pprof) = &pprof {
+            profiling::fill(pprof, registry, runtime.handle());
+        }
         let health = Health::new();
+        let configs = Configs::default();
         let tasks = Arc::<OnceLock<Tasks>>::default();
         let view = View {
             registry: registry.clone(),
             health: health.clone(),
             tasks: Arc::clone(&tasks),
+            configs: configs.clone(),
             #[cfg(feature = "pprof")]
             pprof: pprof.clone(),
             started: clock::now(),
@@ -138,8 +191,10 @@ impl Admin {
         tracing::info!(addr = %local_addr, "the admin listener is listening");
         Ok(Self {
             local_addr,
+            registry: registry.clone(),
             health,
             tasks,
+            configs,
             #[cfg(feature = "pprof")]
             pprof,
             stop: Some(stop),
@@ -164,6 +219,32 @@ impl Admin {
         #[cfg(feature = "pprof")]
         if let Some(pprof) = &self.pprof {
             pprof.show_tasks(tasks);
+        }
+    }
+
+    /// Shows a configuration under `/config`, where it can be changed, and counts its changes. The last one of a name
+    /// counts. See the guide's chapter "Changing limits while the service runs".
+    ///
+    /// ```no_run
+    /// # use seawall_http::App;
+    /// # use seawall_observe::{Admin, AdminConfig};
+    /// let (app, overload) = App::new().get("/", async || "hello").overload_control()?;
+    /// let admin = Admin::start(&AdminConfig::default(), &app.metrics())?;
+    /// admin.show_config(&overload); // PUT /config/overload
+    /// app.run("0.0.0.0:8080")?;
+    /// # Ok::<(), seawall_http::Error>(())
+    /// ```
+    pub fn show_config(&self, config: impl Into<AnyLiveConfig>) {
+        let config = config.into();
+        config.count_in(&self.registry);
+        self.configs.show(config);
+    }
+
+    /// Shows a runtime of the program's on `/debug/seawall/runtime`, under `name`; without a profiler it does nothing.
+    #[cfg(feature = "pprof")]
+    pub fn show_runtime(&self, name: &'static str, handle: &tokio::runtime::Handle) {
+        if let Some(pprof) = &self.pprof {
+            pprof.show(crate::Section::Runtime, name, crate::tokio_runtime(handle));
         }
     }
 
@@ -226,8 +307,9 @@ fn app(view: View) -> App {
         .get("/metrics", metrics)
         .get("/debug/seawall/signals", signals)
         .get("/debug/seawall/tasks", tasks)
-        .get("/health/live", live)
+        .get("/health/live", alive)
         .get("/health/ready", ready);
+    let app = live::mount(app);
     #[cfg(feature = "pprof")]
     let app = profiling::mount(app);
     app
@@ -236,9 +318,25 @@ fn app(view: View) -> App {
 /// The profiler's pages. Without a configuration they are there and say why there is nothing.
 #[cfg(feature = "pprof")]
 mod profiling {
+    use seawall_core::metrics::Registry;
     use seawall_http::{App, Context, Error, Response, Result, State};
+    use tokio::runtime::Handle;
 
     use super::View;
+    use crate::{Pprof, Section, sections, tokio_runtime};
+
+    /// What is known without anybody's help: of the registry, and of the listener's own runtime. The program adds what it
+    /// has with [`Pprof::show`].
+    pub(super) fn fill(pprof: &Pprof, registry: &Registry, own: &Handle) {
+        let of = |source: fn(&[seawall_core::metrics::Family]) -> serde_json::Value| {
+            let registry = registry.clone();
+            move || source(&registry.snapshot())
+        };
+        pprof.show(Section::Pools, "metrics", of(sections::pools));
+        pprof.show(Section::Limits, "metrics", of(sections::limits));
+        pprof.show(Section::Runtime, "workers", of(sections::workers));
+        pprof.show(Section::Runtime, "admin", tokio_runtime(own));
+    }
 
     const OFF: &str = "profiling is off: set AdminConfig::pprof\n";
 
@@ -270,6 +368,7 @@ const INDEX: &str = "<!doctype html><meta charset=utf-8><title>Seawall admin</ti
 <li><a href=\"/debug/seawall/signals\">/debug/seawall/signals</a> CPU, memory, context switches, queues, pools (JSON)
 <li><a href=\"/debug/seawall/tasks\">/debug/seawall/tasks</a> tasks by where they were started, and those that do not let go (JSON)
 <li><a href=\"/debug/pprof/\">/debug/pprof/</a> profiles for <code>go tool pprof</code>, flame graphs, threads
+<li><a href=\"/config\">/config</a> what may be changed while the service runs (JSON)
 <li><a href=\"/health/live\">/health/live</a> the process is alive
 <li><a href=\"/health/ready\">/health/ready</a> it should get requests
 </ul>
@@ -295,7 +394,7 @@ async fn tasks(c: Context, view: State<View>) -> Result<Response> {
     c.json_pretty(200, &tasks.snapshot())
 }
 
-async fn live(c: Context) -> Result<Response> {
+async fn alive(c: Context) -> Result<Response> {
     c.text(200, "alive\n")
 }
 

@@ -18,12 +18,16 @@ mod admin;
 mod clock;
 pub mod exposition;
 mod health;
+#[cfg(feature = "admin")]
+mod live;
 mod log;
 #[cfg(feature = "pprof")]
 mod pprof;
 #[cfg(feature = "admin")]
 mod probes;
 mod process;
+#[cfg(all(feature = "pprof", feature = "admin"))]
+mod sections;
 mod signals;
 #[cfg(feature = "pprof")]
 pub mod sync;
@@ -36,7 +40,7 @@ pub use log::{LogConfig, LogError, init_logging};
 #[cfg(all(feature = "pprof", feature = "admin"))]
 pub use pprof::tokio_runtime;
 #[cfg(feature = "pprof")]
-pub use pprof::{CpuMethod, Pprof, PprofConfig, Section, Token};
+pub use pprof::{CpuMethod, Pprof, PprofConfig, Section, Token, provide_stacks};
 #[cfg(feature = "admin")]
 pub use probes::probes;
 pub use process::ProcessUsage;

@@ -21,15 +21,15 @@ use crate::Health;
 /// # Ok::<(), seawall_http::Error>(())
 /// ```
 ///
-/// Overload is no reason to be not ready unless a check says so: one replica after the other would be taken away. Put
-/// limits that refuse work further in than this.
+/// Overload is no reason to be not ready unless a check says so: one replica after the other would be taken away. So
+/// they pass by admission; put limits of your own that refuse work further in than this.
 pub fn probes(health: &Health) -> Group {
     let health = health.clone();
     let ready = move || {
         let ready = health.ready();
         async move { ready.map(|()| "ready").map_err(|_| Error::unavailable("not ready")) as Result<_> }
     };
-    Group::new().get("/livez", async || "alive").get("/readyz", ready)
+    Group::new().bypass_admission().get("/livez", async || "alive").get("/readyz", ready)
 }
 
 #[cfg(test)]

@@ -145,7 +145,7 @@ fn the_index_page_names_every_route() {
     for path in body.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next()) {
         assert_eq!(get(admin.local_addr(), path).0, 200, "{path}");
     }
-    assert_eq!(body.matches("href").count(), 6);
+    assert_eq!(body.matches("href").count(), 7);
 }
 
 #[test]

@@ -114,6 +114,31 @@ fn a_runtime_fills_its_section() {
 }
 
 #[test]
+fn pools_limits_and_workers_are_filled_from_the_metrics() {
+    let registry = Registry::new();
+    let config = AdminConfig {
+        addr: ([127, 0, 0, 1], 0).into(),
+        pprof: Some(PprofConfig::default()),
+        ..AdminConfig::default()
+    };
+    let admin = Admin::start(&config, &registry).unwrap();
+    let page = |name: &str| fetch(admin.local_addr(), &format!("GET /debug/seawall/{name}"), "");
+    assert!(page("pools").0.starts_with("http/1.1 501 "), "there is no pool yet");
+    registry.gauge("seawall_sql_waiters", "W.", &[("side", "read")]).set(3);
+    registry.counter("seawall_http_refused_total", "R.", &[("reason", "in_flight")]).inc();
+    registry.gauge("seawall_connections", "C.", &[("worker", "1")]).set(5);
+    let json = |name| serde_json::from_str::<serde_json::Value>(&page(name).1).unwrap();
+    assert_eq!(json("pools")["metrics"]["sql"]["waiters"]["side=read"], 3);
+    assert_eq!(json("limits")["metrics"]["seawall_http_refused_total"]["reason=in_flight"], 1);
+    let runtime = json("runtime");
+    assert_eq!(runtime["workers"]["1"]["seawall_connections"], 5, "{runtime}");
+    assert_eq!(runtime["admin"]["workers"].as_array().map(Vec::len), Some(1), "{runtime}");
+    let other = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    admin.show_runtime("background", other.handle());
+    assert_eq!(json("runtime")["background"]["workers"].as_array().map(Vec::len), Some(2));
+}
+
+#[test]
 fn stopping_the_listener_does_not_wait_for_a_profile() {
     let _alone = alone();
     let admin = start(Some(PprofConfig::default()));

@@ -8,11 +8,14 @@
 //! - [`middleware`]: before and after the handler; [`around`], [`before`], [`after`] for your own.
 //! - [`Server`] and [`ServerConfig`]: limits, timeouts, drain. [`Listen`] and [`Tls`]: where, and how sealed.
 //! - [`testing`]: requests without a network. [`routing`]: the router alone, for tools.
+//! - [`Client`]: calls to other services, with retries, breakers and deadlines.
 //! - [`data`]: embedded SQL, cache, queue. [`guard`]: permits, rate limits, back-off. [`observe`]: metrics, signals,
 //!   health, on a listener of their own. [`tasks`]: what goroutines and channels are to a Go service. [`core`]: the words that all share.
 //!
 //! This crate has no logic of its own.
 
+#[cfg(feature = "client")]
+pub use seawall_client::{self as client, Client, ClientConfig};
 pub use seawall_core as core;
 pub use seawall_data as data;
 pub use seawall_guard as guard;
@@ -32,7 +35,8 @@ pub use seawall_http::websocket;
 #[cfg(feature = "acme")]
 pub use seawall_http::{AcmeConfig, LETS_ENCRYPT};
 pub use seawall_http::{
-    AdmissionConfig, Algorithm, LimitConfig, PressureConfig, Priority, RequestHead, Standing,
+    AdmissionConfig, Algorithm, AnyLiveConfig, LimitConfig, LiveConfig, LiveConfigError, OverloadConfig,
+    OverloadLimit, OverloadPressure, PressureConfig, Priority, RequestHead, Standing,
 };
 pub use seawall_http::{
     App, Bind, Body, BodyWriter, BuildError, ClientHeader, Context, Cookie, Endpoint, Error, Extract,

@@ -82,7 +82,8 @@ impl Generator {
     fn run(&self, url: &str, requests: &Requests<'_>) -> Result<Report> {
         let json = std::env::temp_dir().join(format!("seawall-bench-{}.json", std::process::id()));
         let mut command = Command::new("taskset");
-        command.args(["-c", CLIENT_CORE]).arg(&self.0).args(["load", url, "-t", "1", "--warmup", "200ms"]);
+        command.args(["-c", CLIENT_CORE]).arg(&self.0).args(["load", url, "-t", "1"]);
+        command.args(["--no-self-test", "--warmup", "200ms"]);
         command.arg("-c").arg(requests.connections.to_string()).arg("-p").arg(requests.depth.to_string());
         command.arg("-d").arg(format!("{}s", requests.seconds));
         for header in requests.headers {

@@ -1,13 +1,16 @@
 //! `cargo xtask bench`: Seawall beside its peers, in one run, in turns.
 //!
-//! `http` has servers and `router` look-ups, beside others; `defaults` has what each of our own protections and
-//! middlewares costs; `overload` what is left under too much load; `profile` has what being profiled costs; `render` puts their tables into docs/PERFORMANCE.md.
+//! `http` has servers, `router` look-ups and `guard` the primitives of overload protection, beside others; `defaults` has
+//! what each of our own protections and middlewares costs; `load` has generators; `overload` what is left under too much
+//! load; `profile` has what being profiled costs; `render` puts their tables into docs/PERFORMANCE.md.
 
 mod build;
 mod defaults;
 mod echo;
 mod generator;
+mod guard;
 mod http;
+mod load;
 mod machine;
 mod overload;
 mod process;
@@ -22,7 +25,9 @@ use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 pub(crate) use defaults::{DefaultsArgs, defaults};
+pub(crate) use guard::{GuardArgs, guard};
 pub(crate) use http::{HttpArgs, http};
+pub(crate) use load::{LoadArgs, load};
 pub(crate) use overload::{OverloadArgs, overload};
 pub(crate) use profile::{ProfileArgs, profile};
 pub(crate) use render::{RenderArgs, render};

@@ -6,14 +6,14 @@ use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
 use super::machine::Machine;
-use super::{defaults, http, overload};
+use super::{defaults, http, load, overload};
 
 const DOCUMENT: &str = "docs/PERFORMANCE.md";
 
 /// What is put into the document.
 #[derive(Debug, clap::Args)]
 pub(crate) struct RenderArgs {
-    /// Files that `cargo xtask bench http`, `defaults` or `overload` wrote with --json.
+    /// Files that `cargo xtask bench http`, `defaults`, `load` or `overload` wrote with --json.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Also takes numbers from a machine that had other work, and says so beside them.
@@ -49,6 +49,9 @@ pub(crate) fn render(root: &Path, args: &RenderArgs) -> Result<()> {
             }
             defaults::KIND => {
                 defaults::render(&serde_json::from_str(&text).with_context(|| format!("reading {name}"))?)
+            }
+            load::KIND => {
+                load::render(&serde_json::from_str(&text).with_context(|| format!("reading {name}"))?)
             }
             overload::KIND => {
                 let results = serde_json::from_str(&text).with_context(|| format!("reading {name}"))?;
@@ -105,7 +108,7 @@ mod tests {
     fn the_document_has_all_markers() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let document = std::fs::read_to_string(root.join(DOCUMENT)).unwrap();
-        for kind in [http::KIND, defaults::KIND, overload::KIND] {
+        for kind in [http::KIND, defaults::KIND, load::KIND, overload::KIND] {
             replaced(&document, kind, "x").unwrap();
         }
     }

@@ -5,6 +5,7 @@
 
 mod flat;
 mod picture;
+mod profiles;
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
@@ -29,6 +30,10 @@ pub(crate) struct SoakArgs {
     /// Share of the capacity that is asked for, in percent.
     #[arg(long, default_value_t = 80, value_parser = clap::value_parser!(u32).range(1..=100))]
     percent: u32,
+    /// Instead: takes profiles of every kind of a service under full load all the while, its heap sampled; fails if it
+    /// crashes or loses a request.
+    #[arg(long, conflicts_with_all = ["picture", "percent"])]
+    profiles: bool,
 }
 
 /// Connections at once, and how many requests each makes before another takes its place.
@@ -61,11 +66,12 @@ struct Server {
 }
 
 impl Server {
-    fn start(program: &Path) -> Result<Self> {
+    /// `program` gets its address as the first argument, and `more`.
+    fn start(program: &Path, more: &[&str]) -> Result<Self> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let addr = format!("127.0.0.1:{port}");
         let mut command = Command::new("taskset");
-        command.args(["-c", "0"]).arg(program).arg(&addr);
+        command.args(["-c", "0"]).arg(program).arg(&addr).args(more);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().context("taskset cannot be started; it is in Debian's util-linux")?;
         let server = Self { child, addr };
@@ -88,9 +94,15 @@ impl Drop for Server {
 
 /// Loads the server, samples it, and says whether it stayed flat.
 pub(crate) fn run(root: &Path, args: &SoakArgs) -> Result<()> {
-    let target = build(root)?;
+    if args.profiles {
+        return profiles::run(root, args.minutes);
+    }
+    let target = cargo(
+        root,
+        &[&["--package", "seawall-cli", "--bins"], &["--package", "seawall-http", "--examples"]],
+    )?;
     let generator = target.join("release/seawall");
-    let server = Server::start(&target.join("release/examples/hello"))?;
+    let server = Server::start(&target.join("release/examples/hello"), &[])?;
     let capacity = finish(load(&generator, &server, &["-d", "5s"])?)?.rps;
     let rate = capacity * f64::from(args.percent) / 100.0;
     println!("capacity {capacity:.0} requests per second; {rate:.0} for {} min", args.minutes);
@@ -119,12 +131,13 @@ pub(crate) fn run(root: &Path, args: &SoakArgs) -> Result<()> {
     Ok(())
 }
 
-fn build(root: &Path) -> Result<PathBuf> {
+/// Builds with each of these lists of arguments, and says where.
+fn cargo(root: &Path, builds: &[&[&str]]) -> Result<PathBuf> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     println!("building the generator and the server");
-    for arguments in [["--package", "seawall-cli", "--bins"], ["--package", "seawall-http", "--examples"]] {
+    for arguments in builds {
         let mut command = Command::new(crate::setup::cargo());
-        command.current_dir(root).args(["build", "--release", "--quiet"]).args(arguments);
+        command.current_dir(root).args(["build", "--release", "--quiet"]).args(*arguments);
         let status = command.env("CARGO_TARGET_DIR", &target).status().context("cannot start cargo")?;
         if !status.success() {
             bail!("cargo build {} failed", arguments.join(" "));
@@ -154,7 +167,7 @@ fn load(generator: &Path, server: &Server, arguments: &[&str]) -> Result<Running
     command
         .args(["-c", "1"])
         .arg(generator)
-        .args(["load", &format!("http://{}/", server.addr), "-t", "1"])
+        .args(["load", &format!("http://{}/", server.addr), "-t", "1", "--no-self-test"])
         .args(arguments);
     command.arg("-c").arg(CONNECTIONS.to_string()).arg("--json").arg(&json);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());

@@ -34,7 +34,6 @@ Exit codes:
 #[command(after_help = HELP)]
 pub(super) struct ProfileArgs {
     /// The target, such as http://127.0.0.1:8080/path; without it, no load is sent
-    #[arg(required_unless_present_any = ["pid", "admin"])]
     url: Option<String>,
     #[command(flatten)]
     more: MoreArgs,
@@ -77,10 +76,17 @@ pub(super) fn run(args: &ProfileArgs) -> Result<ExitCode> {
         }
     };
     let pid = args.inside.pid.or_else(|| load.as_ref().and_then(find_service));
+    let endpoint = args.inside.endpoint()?;
+    if load.is_none() && pid.is_none() && endpoint.is_none() {
+        return Ok(usage(
+            &"nothing to profile: give a URL, a process (--pid) or a Seawall admin listener (--admin)",
+            "profile",
+        ));
+    }
     let config = TakeConfig {
         load,
         pid,
-        endpoint: args.inside.endpoint()?,
+        endpoint,
         kinds: args.kinds.iter().map(|kind| kind.of()).collect(),
         seconds: u32::try_from(args.duration.as_secs()).unwrap_or(u32::MAX).max(1),
     };

@@ -14,8 +14,9 @@ use super::values::{self, Header};
 
 /// A list in one value: clap takes a plain `Vec` for an argument that is repeated.
 type Stages = Vec<Stage>;
-/// The same for addresses.
+/// The same for addresses and for CPUs.
 type Addresses = Vec<IpAddr>;
+type Cpus = Vec<usize>;
 
 /// When requests are sent.
 #[derive(Debug, Args)]
@@ -138,6 +139,12 @@ pub(super) struct ConnectArgs {
     /// Generator threads; connections and rate are divided among them
     #[arg(short = 't', long, value_name = "N", default_value_t = 1)]
     pub(super) threads: usize,
+    /// CPUs for the generator threads, such as 2,3: thread k stays on the k-th of them [default: wherever there is room]
+    #[arg(long, value_name = "N,..", value_parser = values::cpus)]
+    cpus: Option<Cpus>,
+    /// Never sleep: the last microseconds of exactness, at the cost of a whole CPU per thread
+    #[arg(long)]
+    busy_poll: bool,
     /// How long an answer may take, counted from the send; it is an error then, and in the latencies
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = values::duration)]
     pub(super) timeout: Duration,
@@ -203,7 +210,13 @@ impl ConnectArgs {
         config.timeout = self.timeout;
         config.connect_timeout = self.connect_timeout;
         config.seed = self.seed;
+        config.cpus = self.cpus();
+        config.busy_poll = self.busy_poll;
         config.connect = self.connect();
+    }
+
+    pub(super) fn cpus(&self) -> Option<Vec<usize>> {
+        self.cpus.clone()
     }
 
     pub(super) fn connect(&self) -> ConnectConfig {

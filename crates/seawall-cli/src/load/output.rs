@@ -1,6 +1,4 @@
-//! What a run leaves behind: text, JSON, CSV, HdrHistogram, a line of JSON per second, Prometheus text.
-//!
-//! Left out: HTML; `seawall lab` writes reports.
+//! What a run leaves behind: text, JSON, CSV, HdrHistogram, a line of JSON per second, Prometheus text, HTML.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
@@ -33,12 +31,18 @@ pub(super) struct OutputArgs {
     /// Also write one line of JSON per second, while it runs (NDJSON)
     #[arg(long, value_name = "FILE")]
     timeseries: Option<PathBuf>,
+    /// Also write the result as one HTML file with charts, which needs no network
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// On a terminal, show plain lines instead of the live view
     #[arg(long)]
     no_tui: bool,
     /// Also write the result as Prometheus text, for the textfile collector or a push
     #[arg(long, value_name = "FILE")]
     prom: Option<PathBuf>,
+    /// Begin at once, without the half second of load on a server of our own that shows what this client can do
+    #[arg(long)]
+    pub(super) no_self_test: bool,
 }
 
 impl OutputArgs {
@@ -124,6 +128,9 @@ impl Output<'_> {
         }
         if let Some(path) = &self.args.prom {
             write(path, &prometheus::text(report))?;
+        }
+        if let Some(path) = &self.args.html {
+            write(path, &report.html())?;
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use super::args::{ConnectArgs, ReuseArgs, TlsArgs, fields};
 use super::output::OutputArgs;
 use super::text::count;
 use super::values::{self, Header};
-use super::{measure, usage};
+use super::{client, measure, usage};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -81,7 +81,7 @@ pub(super) fn run(args: &ReplayArgs) -> Result<ExitCode> {
     measure(
         &args.output,
         &config.url,
-        &config.interrupt,
+        &client(&config),
         || Load::new(&config),
         |load, observer| load.run(observer),
     )

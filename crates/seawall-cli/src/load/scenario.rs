@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
-use seawall_load::ConfigError;
 use seawall_load::scenario::{Scenario, ScenarioFile, run_scenarios};
 use seawall_load::users::UsersConfig;
+use seawall_load::{ConfigError, SelfTestConfig};
 
 use super::args::{ConnectArgs, TlsArgs};
 use super::output::OutputArgs;
@@ -75,6 +76,7 @@ pub(super) fn run(args: &ScenarioArgs) -> Result<ExitCode> {
         time_limit: args.duration,
         drain: args.connect.timeout,
         connect_timeout: args.connect.connect_timeout,
+        cpus: args.connect.cpus(),
         connect: args.connect.connect(),
         tls: args.tls.config(),
         ..UsersConfig::default()
@@ -87,10 +89,16 @@ pub(super) fn run(args: &ScenarioArgs) -> Result<ExitCode> {
     if let Ok(scenario) = &scenario {
         config.url = scenario.url().unwrap_or_default().to_owned();
     }
+    let client = SelfTestConfig {
+        connections: config.connections,
+        threads: config.threads,
+        cpus: config.cpus.clone(),
+        interrupt: Arc::clone(&config.interrupt),
+    };
     measure(
         &args.output,
         &config.url,
-        &config.interrupt,
+        &client,
         || scenario,
         |scenario, observer| {
             run_scenarios(&config, &[(1, &scenario as &dyn Scenario)], args.users, args.ramp_up, observer)

@@ -69,6 +69,13 @@ fn throughput(report: &Report) -> Vec<String> {
             format!(", p99 {} late", time(report.lag_us.p99))
         }
     ));
+    lines.extend(report.self_test.map(|test| {
+        format!(
+            "  self-test  this client sends up to {} req/s here; a server that does nothing answers it in {}",
+            count(test.ceiling_rps),
+            time(test.floor_us)
+        )
+    }));
     lines
 }
 

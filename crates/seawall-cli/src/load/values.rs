@@ -69,6 +69,14 @@ pub(super) fn addresses(text: &str) -> Result<Vec<IpAddr>, String> {
     text.split(',').map(address).collect()
 }
 
+/// `2,3`.
+pub(super) fn cpus(text: &str) -> Result<Vec<usize>, String> {
+    let cpu = |part: &str| {
+        part.trim().parse().map_err(|_| format!("`{part}` is no CPU: write their numbers, such as 2,3"))
+    };
+    text.split(',').map(cpu).collect()
+}
+
 /// `NAME=TEXT`, `NAME=@FILE`, `NAME=@FILE;type=TYPE;filename=NAME`.
 pub(super) fn form_part(text: &str) -> Result<FormPart, String> {
     let (name, value) = text.split_once('=').ok_or("write a part as NAME=TEXT or NAME=@FILE")?;

@@ -28,9 +28,12 @@ pub(crate) fn serve(answer: &'static str) -> String {
     url
 }
 
-/// Runs `seawall load` with these arguments to its end.
+/// Runs `seawall load` with these arguments to its end, without a self-test.
 pub(crate) fn load(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_seawall")).arg("load").args(arguments).output().unwrap()
+    let mut command = Command::new(env!("CARGO_BIN_EXE_seawall"));
+    command.arg("load").args(arguments);
+    let runs = !arguments.is_empty() && !arguments.contains(&"--help");
+    command.args(runs.then_some("--no-self-test")).output().unwrap()
 }
 
 pub(crate) fn text(bytes: &[u8]) -> String {

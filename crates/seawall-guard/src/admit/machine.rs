@@ -97,7 +97,10 @@ impl<T: Send + 'static> Admission<T> {
             return None;
         }
         let deadline = state.deadline(meta);
-        state.judge(meta, deadline, now).ok()?;
+        if state.judge(meta, deadline, now).is_err() {
+            state.forget(meta);
+            return None;
+        }
         state.start();
         drop(state);
         Some(WorkPermit::new(self.home(), now, meta.arrived, deadline, room))

@@ -1,12 +1,16 @@
 //! Whether the queue is a burst that passes or an overload that stays: CoDel's test, on the age of the oldest.
 //!
-//! An overload begins when the oldest entry has waited for longer than the target during a whole grace period, or when
-//! a newcomer finds the queue full. It ends when the queue runs empty: only then has supply caught up with demand.
-//! A short queue also runs empty by chance, so for a second after its end an overload begins again without a grace.
+//! An overload begins when the oldest entry has waited for longer than the target, and than half the grace period,
+//! during a whole grace period; or when a newcomer finds the queue full. (Close to its capacity a service of short
+//! requests has waits above the target by chance, for longer than any grace.) It ends when the queue runs empty: only
+//! then has supply caught up with demand. A short queue also runs empty by chance, so shortly after its end an overload
+//! begins again as soon as the oldest is past the target.
 //! Nichols and Jacobson, "Controlling queue delay" (2012); the newest-first order that follows from it, and that a
 //! queue which never ran empty is the sign, from Maurer, "Fail at scale" (2015).
 
 use std::time::{Duration, Instant};
+
+use crate::parts::{Part, is_there};
 
 #[derive(Debug)]
 pub(super) struct Overload {
@@ -17,8 +21,8 @@ pub(super) struct Overload {
     left: Option<Instant>,
 }
 
-/// How long after its end an overload needs no grace to begin again.
-const RECENT: Duration = Duration::from_secs(1);
+/// How long after its end an overload needs no grace to begin again: so many targets, and at least one grace.
+const RECENT_TARGETS: u32 = 16;
 
 impl Overload {
     pub(super) fn new(grace: Duration) -> Self {
@@ -38,13 +42,28 @@ impl Overload {
                 }
                 (self.above_since, self.overloaded) = (None, false);
             }
-            Some(waited) if waited <= target => self.above_since = None,
+            Some(waited) if waited <= target.max(self.grace / 2) => {
+                self.above_since = None;
+                self.overloaded |= waited > target && self.just_left(target, now) && is_there(Part::CoDel);
+            }
             Some(_) => {
                 let since = *self.above_since.get_or_insert(now);
                 let passed = now.saturating_duration_since(since) >= self.grace;
-                let recent = self.left.is_some_and(|left| now.saturating_duration_since(left) < RECENT);
-                self.overloaded |= passed || recent;
+                self.overloaded |= (passed || self.just_left(target, now)) && is_there(Part::CoDel);
             }
+        }
+    }
+
+    fn just_left(&self, target: Duration, now: Instant) -> bool {
+        let recent = self.grace.max(target * RECENT_TARGETS);
+        self.left.is_some_and(|left| now.saturating_duration_since(left) < recent)
+    }
+
+    /// When an entry that is past the target at `stale` may have to go: not before there is an overload.
+    pub(super) fn matters_at(&self, stale: Instant) -> Instant {
+        match self.above_since {
+            Some(since) if !self.overloaded => stale.max(since + self.grace),
+            _ => stale,
         }
     }
 
@@ -54,7 +73,7 @@ impl Overload {
 
     /// A newcomer found no room.
     pub(super) fn full(&mut self) {
-        self.overloaded = true;
+        self.overloaded = is_there(Part::CoDel);
     }
 }
 
@@ -65,7 +84,8 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    /// One observation every 10 ms (`.` empty, `-` below the target, `+` above it, `f` full); `O` where overloaded.
+    /// One observation every 10 ms (`.` empty, `-` below the target, `=` above it, `+` above half the grace, too, `f`
+    /// full); `O` where overloaded.
     #[track_caller]
     fn check(script: &str, expected: &str) {
         #[expect(clippy::disallowed_methods, reason = "any instant will do as time zero")]
@@ -77,7 +97,8 @@ mod tests {
             match step {
                 '.' => overload.observe(None, 5 * MS, now),
                 '-' => overload.observe(Some(4 * MS), 5 * MS, now),
-                '+' => overload.observe(Some(6 * MS), 5 * MS, now),
+                '=' => overload.observe(Some(6 * MS), 5 * MS, now),
+                '+' => overload.observe(Some(16 * MS), 5 * MS, now),
                 _ => overload.full(),
             }
             answers.push(if overload.overloaded() { 'O' } else { '.' });
@@ -99,7 +120,12 @@ mod tests {
     }
     #[test]
     fn shortly_after_its_end_it_begins_again_at_once() {
-        check("++++.-+", "...O..O");
+        check("++++.-=", "...O..O");
+        check("++++.---------=++++", "...O..............O");
+    }
+    #[test]
+    fn waits_just_above_the_target_are_chance() {
+        check("=======", ".......");
     }
     #[test]
     fn a_full_queue_is_an_overload_at_once() {

@@ -91,6 +91,11 @@ impl<T> Queue<T> {
         self.all.len()
     }
 
+    /// Lanes with something in them.
+    pub(super) fn open_lanes(&self) -> u32 {
+        self.classes.iter().map(|class| class.ring.len()).sum()
+    }
+
     /// Lanes that are open beyond a lowered bound stay until they are empty.
     pub(super) fn set_max_lanes(&mut self, max_lanes: u32) {
         self.max_lanes = max_lanes;

@@ -11,6 +11,7 @@ use super::meta::Meta;
 use super::overload::Overload;
 use super::queue::{Queue, Waiting};
 use crate::limit::{Limiter, Sample};
+use crate::parts::{Part, is_there};
 use crate::{Permit, Rejected};
 
 /// What admission looks like at one moment, for metrics.
@@ -52,6 +53,8 @@ pub(super) struct State<T> {
 
 /// Waiting times beyond this many service times are of no use to anybody.
 const SERVICE_TIMES: u32 = 10;
+/// Nor below this for each tenant that stands in it: one with nothing in the queue loses its turns.
+const PLACES_OF_A_TENANT: u32 = 6;
 /// The queue is never bounded by time below this length: a mean says little about so few.
 const SHORTEST_QUEUE: u32 = 4;
 
@@ -106,14 +109,20 @@ impl<T> State<T> {
         };
         let per_entry = service.as_secs_f64() / f64::from(self.limiter.limit());
         let served_within = (span.as_secs_f64() / per_entry.max(1e-9)) as u32;
-        served_within.max(SHORTEST_QUEUE).min(self.config.max_queued)
+        let tenants = self.queue.open_lanes();
+        let shortest = if tenants > 1 { tenants * PLACES_OF_A_TENANT } else { SHORTEST_QUEUE };
+        served_within.max(shortest).min(self.config.max_queued)
     }
 
     /// The state of overload and the cursor, brought up to `now`.
     fn observe(&mut self, now: Instant) {
-        let waited =
-            self.queue.oldest().map(|(_, oldest)| now.saturating_duration_since(oldest.meta.arrived));
-        self.overload.observe(waited, self.max_queue_wait(), now);
+        match self.queue.oldest() {
+            None => self.overload.observe(None, Duration::ZERO, now), // which is all the same then
+            Some((_, oldest)) => {
+                let waited = now.saturating_duration_since(oldest.meta.arrived);
+                self.overload.observe(Some(waited), self.max_queue_wait(), now);
+            }
+        }
         self.cursor.observe(self.overload.overloaded(), now);
     }
 
@@ -124,14 +133,19 @@ impl<T> State<T> {
         if self.too_near(deadline, now) {
             return Err(Rejected::DeadlineExceeded);
         }
-        if important { Ok(()) } else { Err(Rejected::LowPriority) }
+        if important || !is_there(Part::Cursor) { Ok(()) } else { Err(Rejected::LowPriority) }
+    }
+
+    /// Takes back a judgement that another one follows.
+    pub(super) fn forget(&mut self, meta: &Meta) {
+        self.cursor.forget(meta);
     }
 
     /// Whether an answer could not be there before its deadline. With nothing in flight everybody may try: else a base
     /// that was measured in bad times would keep all away for ever, and nothing would be measured again.
     fn too_near(&self, deadline: Deadline, now: Instant) -> bool {
         let left = deadline.remaining(now);
-        left.is_zero() || left < self.needed() && self.in_flight > 0
+        left.is_zero() || self.in_flight > 0 && left < self.needed()
     }
 
     /// The time that an answer needs: the latency without queueing, never more than a quarter of what callers allow.
@@ -172,7 +186,7 @@ impl<T> State<T> {
         let waited = now.saturating_duration_since(oldest.meta.arrived);
         let why = if self.too_near(oldest.deadline, now) {
             Rejected::DeadlineExceeded
-        } else if self.overload.overloaded() && waited > self.max_queue_wait() {
+        } else if is_there(Part::Staleness) && self.overload.overloaded() && waited > self.max_queue_wait() {
             Rejected::WaitedTooLong
         } else {
             return None;
@@ -187,12 +201,15 @@ impl<T> State<T> {
             return None;
         }
         if !self.has_room() {
-            if self.overload.overloaded() {
+            // A moment's wait is no reason to probe: see there.
+            let waited = self.queue.oldest().map(|(_, it)| now.saturating_duration_since(it.meta.arrived));
+            if self.overload.overloaded() || waited > Some(self.max_queue_wait() / 2) {
                 self.limiter.note_waiting();
             }
             return None;
         }
-        let waiting = self.queue.pop(self.overload.overloaded())?;
+        let newest_first = self.overload.overloaded() && is_there(Part::NewestFirst);
+        let waiting = self.queue.pop(newest_first)?;
         if self.too_near(waiting.deadline, now) {
             return Some(Err((waiting.work, Rejected::DeadlineExceeded)));
         }
@@ -204,6 +221,7 @@ impl<T> State<T> {
     pub(super) fn look_again(&self) -> Option<Instant> {
         let (_, oldest) = self.queue.oldest()?;
         let stale = oldest.meta.arrived + self.max_queue_wait() + Duration::from_nanos(1);
+        let stale = self.overload.matters_at(stale);
         let last = oldest.deadline.instant();
         let last = last.checked_sub(self.needed()).unwrap_or(last);
         if !self.shed.is_empty() {

@@ -10,6 +10,7 @@
 //! one that grows too slowly: it only ever lowers.
 
 use super::Window;
+use crate::parts::{Part, is_there};
 
 /// Fewer samples than this say too little about a mean.
 const ENOUGH: u32 = 4;
@@ -22,7 +23,7 @@ pub(super) struct LittleCap {
 impl LittleCap {
     pub(super) fn cap(&self) -> u32 {
         // Saturates at u32::MAX, which is "no cap".
-        self.cap.map_or(u32::MAX, |cap| cap as u32)
+        self.cap.filter(|_| is_there(Part::LittleCap)).map_or(u32::MAX, |cap| cap as u32)
     }
 
     pub(super) fn update(&mut self, window: &Window) {

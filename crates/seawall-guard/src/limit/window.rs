@@ -22,6 +22,8 @@ pub struct Sample {
 pub struct Window {
     /// When the window was closed.
     pub end: Instant,
+    /// The same, counted from the limiter's start.
+    pub at: Duration,
     /// How long it lasted.
     pub length: Duration,
     /// How many ended in it; at least one.
@@ -56,7 +58,12 @@ impl Window {
 pub(super) struct Gathering {
     length: Duration,
     min_samples: u32,
+    /// When the limiter started: windows end at whole lengths from there, so that limiters with one start, on several
+    /// workers, have their windows at the same time.
+    zero: Instant,
     start: Instant,
+    /// The first of these moments behind `start`: found once per window, because it takes a division.
+    ends: Instant,
     samples: u32,
     dropped: u32,
     total: Duration,
@@ -77,7 +84,9 @@ impl Gathering {
         Self {
             length,
             min_samples,
+            zero: start,
             start,
+            ends: start + length,
             samples: 0,
             dropped: 0,
             total: Duration::ZERO,
@@ -98,6 +107,12 @@ impl Gathering {
         self.dropped = self.dropped.saturating_add(1);
     }
 
+    /// The first whole length from `zero` behind a moment.
+    fn end_behind(&self, at: Instant) -> Instant {
+        let number = at.saturating_duration_since(self.zero).as_nanos() / self.length.as_nanos().max(1);
+        self.zero + self.length * u32::try_from(number + 1).unwrap_or(u32::MAX)
+    }
+
     /// Adds a sample; the finished window, if this was its last.
     pub(super) fn add(&mut self, sample: &Sample, limit: u32) -> Option<Window> {
         self.samples += 1;
@@ -109,12 +124,13 @@ impl Gathering {
         self.allowed = self.allowed.saturating_add(sample.allowed);
         self.limited |= sample.in_flight >= limit;
         let length = sample.now.saturating_duration_since(self.start);
-        let enough = length >= self.length && self.samples >= self.min_samples;
+        let enough = sample.now >= self.ends && self.samples >= self.min_samples;
         if !enough && length < self.length * AT_MOST_LENGTHS && self.samples < u32::MAX {
             return None;
         }
         let window = Window {
             end: sample.now,
+            at: sample.now.saturating_duration_since(self.zero),
             length,
             samples: self.samples,
             dropped: self.dropped,
@@ -126,7 +142,8 @@ impl Gathering {
             limited: self.limited,
             waiting: self.waiting,
         };
-        *self = Self::new(self.length, self.min_samples, sample.now);
+        let ends = self.end_behind(sample.now);
+        *self = Self { start: sample.now, ends, ..Self::new(self.length, self.min_samples, self.zero) };
         Some(window)
     }
 }

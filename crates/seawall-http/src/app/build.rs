@@ -7,10 +7,10 @@ use super::needs::missing_state;
 use super::start::Background;
 use super::{App, LookUp, Router};
 use crate::error::{BuildError, Result};
-use crate::server::ServerConfig;
+use crate::server::Built;
 use crate::service::Service;
 
-pub(super) fn build(mut app: App) -> Result<(Service, ServerConfig)> {
+pub(super) fn build(mut app: App) -> Result<Built> {
     #[cfg(feature = "openapi")]
     if let Some(api) = app.openapi.take() {
         app = api.serve(app);
@@ -20,6 +20,8 @@ pub(super) fn build(mut app: App) -> Result<(Service, ServerConfig)> {
     let mut problems = Vec::new();
     problems.extend(app.config.check().err().map(|error| error.to_string()));
     problems.extend(missing_state(&app));
+    let overload = app.overload.take();
+    problems.extend(overload.as_ref().and_then(|control| control.problem(&app.config)).map(str::to_owned));
     problems.append(&mut flat.problems);
     // Nothing is started before all mistakes are found: an app that cannot run must not touch the world.
     if !problems.is_empty() {
@@ -39,5 +41,6 @@ pub(super) fn build(mut app: App) -> Result<(Service, ServerConfig)> {
     let pre = (!app.pre.is_empty())
         .then(|| Part::pre(&app.pre, Arc::new(LookUp(Arc::clone(&router)))).compile(&shared));
     let service = Service::new(router, pre, shared, background);
-    Ok((app.swap.iter().fold(service, Service::swapped_by), app.config))
+    let service = app.swap.iter().fold(service, Service::swapped_by);
+    Ok(Built { service, config: app.config, overload })
 }

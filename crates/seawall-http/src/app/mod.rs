@@ -23,15 +23,17 @@ use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
 
 use http::Method;
+use seawall_core::ConfigError;
 use seawall_core::metrics::Registry;
 use seawall_tasks::Tasks;
 
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::handler::Handler;
+use crate::live_config::LiveConfig;
 use crate::middleware::{Middleware, Step};
 use crate::respond::{Renderer, Response, Templates};
-use crate::server::{Listeners, Server, ServerConfig};
+use crate::server::{Listeners, OverloadConfig, OverloadControl, Server, ServerConfig};
 use crate::service::Service;
 use crate::swap::Swap;
 
@@ -67,6 +69,7 @@ pub struct App {
     shared: SharedParts,
     starters: Vec<Starter>,
     swap: Option<Swap>,
+    overload: Option<OverloadControl>,
     show_routes: Option<bool>,
     #[cfg(feature = "openapi")]
     openapi: Option<crate::openapi::OpenApi>,
@@ -228,6 +231,31 @@ impl App {
         (self, swap)
     }
 
+    /// The same app, and a handle that changes its overload protection while the server runs: deadline, queue, limits,
+    /// pressure. It begins with what [`App::config`] was given, which has to come before; what the handle is told before
+    /// the server starts counts from its start on.
+    ///
+    /// ```no_run
+    /// use seawall_http::App;
+    ///
+    /// let (app, overload) = App::new().get("/", async || "hello").overload_control()?;
+    /// overload.follow_file("/etc/shop/overload.toml")?;
+    /// app.run("0.0.0.0:8080")?;
+    /// # Ok::<(), seawall_http::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the configuration is wrong.
+    pub fn overload_control(mut self) -> Result<(Self, LiveConfig<OverloadConfig>), ConfigError> {
+        let control = match self.overload.take() {
+            Some(control) => control,
+            None => OverloadControl::new(&self.config)?,
+        };
+        let live = control.live();
+        self.overload = Some(control);
+        Ok((self, live))
+    }
+
     /// Where the app's metrics are registered; by default a registry of its own, see [`App::metrics`].
     pub fn registry(mut self, registry: &Registry) -> Self {
         self.shared.registry = registry.clone();
@@ -281,7 +309,7 @@ impl App {
     /// # Errors
     /// Everything that is wrong, in one [`BuildError`](crate::BuildError); or the first `on_start` that failed.
     pub fn build(self) -> Result<Service> {
-        build::build(self).map(|(service, _)| service)
+        build::build(self).map(|built| built.service)
     }
 
     /// Builds the app and listens; nothing is accepted before [`Server::run`]. See [`App::run`] for what may be given.
@@ -289,8 +317,7 @@ impl App {
     /// # Errors
     /// As [`App::build`], and if an address cannot be bound.
     pub fn bind(self, listeners: impl Into<Listeners>) -> Result<Server> {
-        let (service, config) = build::build(self)?;
-        Server::bind(service, config, listeners.into())
+        Server::bind(build::build(self)?, listeners.into())
     }
     /// Serves until SIGTERM or SIGINT: one runtime per core, then a drain. Where a person is looking, that is where
     /// standard error is a terminal, it first shows the routes there; see [`App::show_routes`].
@@ -320,8 +347,7 @@ impl App {
     /// # Errors
     /// As [`App::build`], and if a listener fails.
     pub async fn serve(self, listeners: impl Into<Listeners>) -> Result<()> {
-        let (service, config) = build::build(self)?;
-        Server::adopt(service, config, listeners.into())?.serve().await
+        Server::adopt(build::build(self)?, listeners.into())?.serve().await
     }
 
     /// As [`App::serve`], but no signal is taken: the server drains when `stop` returns. For a listener beside another
@@ -334,8 +360,7 @@ impl App {
         listeners: impl Into<Listeners>,
         stop: impl Future<Output = ()>,
     ) -> Result<()> {
-        let (service, config) = build::build(self)?;
-        Server::adopt(service, config, listeners.into())?.serve_until(stop).await
+        Server::adopt(build::build(self)?, listeners.into())?.serve_until(stop).await
     }
 
     fn provides(&self, id: TypeId) -> bool {

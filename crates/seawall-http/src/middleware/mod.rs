@@ -77,7 +77,7 @@ pub use idempotency::{
 };
 pub use method_override::{MethodOverride, MethodOverrideConfig, MethodSource};
 pub use next::Next;
-pub use rate_limiter::{RateLimitHeaders, RateLimiter, RateLimiterConfig};
+pub use rate_limiter::{RateLimitHeaders, RateLimiter, RateLimiterConfig, RateQuota};
 pub use recover::Recover;
 pub use redirect::{CanonicalRedirect, CanonicalRedirectConfig, CanonicalUrl};
 pub use request_id::RequestId;

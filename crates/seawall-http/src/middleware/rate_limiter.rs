@@ -8,16 +8,18 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use http::{HeaderName, HeaderValue};
 use seawall_core::ConfigError;
 use seawall_guard::{KeyedRateLimit, KeyedRateLimitConfig, RateLeft, RateLimitConfig, Rejected};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::answer::headers_mut;
 use super::{Middleware, Next, Step, before, seconds};
 use crate::clock;
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::live_config::LiveConfig;
 use crate::respond::Response;
 
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -47,6 +49,60 @@ pub struct RateLimiterConfig {
     pub headers: RateLimitHeaders,
     /// The name of the limit in the headers, of letters, digits, `-` and `_`. Default `default`.
     pub name: String,
+}
+
+/// What the limit can count.
+const LONGEST_INTERVAL: Duration = Duration::from_secs(86_400);
+
+/// What may be changed of a [`RateLimiterConfig`] while the limit works; see [`RateLimiter::live`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RateQuota {
+    /// As [`RateLimiterConfig::requests`].
+    pub requests: u32,
+    /// As [`RateLimiterConfig::per`].
+    #[serde(with = "seconds")]
+    pub per: Duration,
+    /// As [`RateLimiterConfig::burst`].
+    pub burst: u32,
+}
+
+impl RateQuota {
+    /// Under the names of this configuration.
+    ///
+    /// # Errors
+    /// If a field is outside its range.
+    fn limit(&self) -> Result<RateLimitConfig, ConfigError> {
+        let Self { requests, per, burst } = *self;
+        if requests == 0 {
+            return Err(ConfigError::new("rate_limiter.requests", requests, "at least 1"));
+        }
+        // Rounded up, so that the limit is never above what was asked for.
+        let nanos = per.as_nanos().div_ceil(u128::from(requests));
+        let interval = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
+        if per.is_zero() || interval > LONGEST_INTERVAL {
+            let allowed = "more than zero, and at most a day for each request";
+            return Err(ConfigError::new("rate_limiter.per", format!("{per:?}"), allowed));
+        }
+        Ok(RateLimitConfig { interval, burst: if burst == 0 { requests } else { burst } })
+    }
+}
+
+/// What is in force, and how it is told.
+struct InForce {
+    quota: RateQuota,
+    burst: u32,
+    policy: HeaderValue,
+}
+
+impl InForce {
+    fn new(quota: RateQuota, limit: RateLimitConfig, name: &str) -> Self {
+        let RateLimitConfig { interval, burst } = limit;
+        // The window in which a full burst comes back.
+        let window = whole_seconds(Duration::from_secs_f64(interval.as_secs_f64() * f64::from(burst)));
+        let policy = HeaderValue::try_from(format!("\"{name}\";q={burst};w={window}"));
+        Self { quota, burst, policy: policy.expect("the name is plain, and the rest digits") }
+    }
 }
 
 /// Which headers tell clients what they have left. All but `None` cost the middleware a future.
@@ -103,8 +159,7 @@ struct Limiter {
     key: Key,
     headers: RateLimitHeaders,
     name: String,
-    burst: u32,
-    policy: HeaderValue,
+    now: ArcSwap<InForce>,
 }
 
 enum Key {
@@ -162,28 +217,48 @@ impl RateLimiter {
             let allowed = "letters, digits, `-` and `_`";
             return Err(ConfigError::new("rate_limiter.name", format!("{name:?}"), allowed));
         }
-        if *requests == 0 {
-            return Err(ConfigError::new("rate_limiter.requests", requests, "at least 1"));
-        }
-        // Rounded up, so that the limit is never above what was asked for.
-        let nanos = per.as_nanos().div_ceil(u128::from(*requests));
-        let interval = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
-        let burst = if *burst == 0 { *requests } else { *burst };
-        let each = RateLimitConfig { interval, burst };
+        let quota = RateQuota { requests: *requests, per: *per, burst: *burst };
+        let each = quota.limit()?;
         let limit = KeyedRateLimit::new(
             &KeyedRateLimitConfig { each, max_keys: *max_keys },
             RandomState::new(),
             clock::now(),
-        )?;
-        // The window in which a full burst comes back.
-        let window = whole_seconds(Duration::from_secs_f64(interval.as_secs_f64() * f64::from(burst)));
-        let policy = HeaderValue::try_from(format!("\"{name}\";q={burst};w={window}"));
-        let policy = policy.expect("the name is plain, and the rest digits");
-        Ok(Self(Arc::new(Limiter { limit, key, headers: *headers, name: name.clone(), burst, policy })))
+        )
+        .map_err(named)?;
+        let now = ArcSwap::from_pointee(InForce::new(quota, each, name));
+        Ok(Self(Arc::new(Limiter { limit, key, headers: *headers, name: name.clone(), now })))
+    }
+
+    /// A handle that changes how much each caller may send while the limit works, for all clones of it. Its name is
+    /// `rate_limiter.` and the limit's own. Nobody's debts are forgotten: who had to wait a second still has to, at most
+    /// until a whole new burst is owed.
+    ///
+    /// ```
+    /// use seawall_http::middleware::{RateLimiter, RateLimiterConfig};
+    ///
+    /// let limiter = RateLimiter::new(&RateLimiterConfig::default())?;
+    /// let live = limiter.live()?;
+    /// live.set_json(r#"{"requests": 20, "per": 1}"#, "an example")?;
+    /// # Ok::<(), seawall_http::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the limit's name is too long for the name of a configuration.
+    pub fn live(&self) -> Result<LiveConfig<RateQuota>, ConfigError> {
+        let limiter = Arc::clone(&self.0);
+        let apply = move |quota: &RateQuota| limiter.change(*quota);
+        LiveConfig::new(format!("rate_limiter.{}", self.0.name), self.0.now.load().quota, apply)
     }
 }
 
 impl Limiter {
+    fn change(&self, quota: RateQuota) -> Result<(), ConfigError> {
+        let each = quota.limit()?;
+        self.limit.reconfigure(&each).map_err(named)?;
+        self.now.store(Arc::new(InForce::new(quota, each, &self.name)));
+        Ok(())
+    }
+
     fn take(&self, c: &Context) -> Result<RateLeft, Rejected> {
         let take = |caller: &Caller<'_>| self.limit.take_and_tell(caller, 1, clock::now());
         match &self.key {
@@ -207,16 +282,25 @@ impl Limiter {
         if matches!(self.headers, RateLimitHeaders::Draft | RateLimitHeaders::Both) {
             let state = format!("\"{}\";r={remaining};t={reset}", self.name);
             // Lists: a limit further out adds its own.
-            headers.append(POLICY, self.policy.clone());
+            headers.append(POLICY, self.now.load().policy.clone());
             headers
                 .append(LIMIT, HeaderValue::try_from(state).expect("the name is plain, and the rest digits"));
         }
         if matches!(self.headers, RateLimitHeaders::Legacy | RateLimitHeaders::Both) {
             // No lists: of several limits the innermost has spoken already.
-            headers.entry(X_LIMIT).or_insert_with(|| self.burst.into());
+            headers.entry(X_LIMIT).or_insert_with(|| self.now.load().burst.into());
             headers.entry(X_REMAINING).or_insert_with(|| remaining.into());
             headers.entry(X_RESET).or_insert_with(|| reset.into());
         }
+    }
+}
+
+/// A problem of the limit itself, under the name that the field has here.
+fn named(error: ConfigError) -> ConfigError {
+    match error.field() {
+        "rate_limit.burst" => error.renamed("rate_limiter.burst"),
+        "rate_limit.max_keys" => error.renamed("rate_limiter.max_keys"),
+        _ => error,
     }
 }
 
@@ -260,7 +344,7 @@ impl Middleware for RateLimiter {
 
 impl fmt::Debug for RateLimiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RateLimiter").field("policy", &self.0.policy).finish_non_exhaustive()
+        f.debug_struct("RateLimiter").field("policy", &self.0.now.load().policy).finish_non_exhaustive()
     }
 }
 

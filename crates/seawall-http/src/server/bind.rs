@@ -11,7 +11,6 @@ use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use rustix::io::{FdFlags, fcntl_setfd};
-use seawall_core::metrics::Registry;
 use socket2::{Domain, Protocol, SockAddr, Socket as RawSocket, Type};
 
 use super::handshake::Door;
@@ -62,8 +61,8 @@ impl Bound {
     ///
     /// # Errors
     /// Why it cannot, without saying where.
-    pub(super) fn new(listen: Listen, workers: usize, backlog: u16, registry: &Registry) -> io::Result<Self> {
-        let door = Arc::new(Door::new(&listen, registry));
+    pub(super) fn new(listen: Listen, door: Door, workers: usize, backlog: u16) -> io::Result<Self> {
+        let door = Arc::new(door);
         let Listen { place, reuse_port, .. } = listen;
         if reuse_port && !matches!(place, Place::Tcp(_)) {
             return Err(invalid("`reuse_port` is for a TCP address"));

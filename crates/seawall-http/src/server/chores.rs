@@ -1,12 +1,14 @@
-//! What a server does beside serving: it watches what it has left, tells what admission does, looks whether files have
-//! changed, and renews certificates.
+//! What a server does beside serving: it watches what it has left, and its workers, tells what admission does, looks
+//! whether files have changed, and renews certificates.
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 #[cfg(feature = "tls")]
 use futures_util::future::join_all;
 use futures_util::future::pending;
+use parking_lot::Mutex;
 use seawall_core::metrics::Registry;
 use seawall_guard::Pressure;
 
@@ -14,6 +16,7 @@ use super::ServerConfig;
 use super::admission::{Facts, Refusals, report_refusals};
 use super::bind::Bound;
 use super::pressure::{UnderPressure, watch};
+use super::watchdog::{self, Watched};
 use super::worker::Peers;
 use crate::error::Result;
 
@@ -49,10 +52,12 @@ pub(super) fn chores(bound: &[Bound], registry: &Registry) -> impl Future<Output
 
 /// What the overload protection of a server does beside requests.
 pub(super) struct Guards {
-    pressure: Pressure,
+    pressure: Arc<Mutex<Pressure>>,
     found: Arc<UnderPressure>,
     refusals: Refusals,
     facts: Vec<Facts>,
+    /// With how long is stuck.
+    watched: Option<(Vec<Watched>, Duration)>,
 }
 
 impl Guards {
@@ -60,17 +65,34 @@ impl Guards {
     /// If the gates of `config` are outside of their range.
     pub(super) fn new(config: &ServerConfig, peers: &Peers, facts: Vec<Facts>) -> Result<Self> {
         let (found, refusals) = (Arc::clone(peers.pressure()), peers.refusals().clone());
-        Ok(Self { pressure: Pressure::new(&config.pressure)?, found, refusals, facts })
+        let pressure = Arc::new(Mutex::new(Pressure::new(&config.pressure)?));
+        Ok(Self { pressure, found, refusals, facts, watched: None })
+    }
+
+    /// Watches these workers too, from the thread that polls this.
+    pub(super) fn watching(self, workers: Vec<Watched>, stuck_after: Option<Duration>) -> Self {
+        Self { watched: stuck_after.map(|stuck_after| (workers, stuck_after)), ..self }
+    }
+
+    pub(super) fn pressure(&self) -> &Arc<Mutex<Pressure>> {
+        &self.pressure
     }
 
     /// Never returns; dropping it ends both.
     pub(super) async fn beside(self, chores: impl Future<Output = Infallible>) -> Infallible {
-        let Self { pressure, found, refusals, facts } = self;
+        let Self { pressure, found, refusals, facts, watched } = self;
+        let watchdog = async {
+            match watched {
+                Some((workers, stuck_after)) => watchdog::watch(workers, stuck_after).await,
+                None => pending().await,
+            }
+        };
         tokio::select! {
             never = chores => never,
             never = watch(pressure, found) => never,
             never = report_refusals(refusals) => never,
             never = Facts::publish(facts) => never,
+            never = watchdog => never,
         }
     }
 }

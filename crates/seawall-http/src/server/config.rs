@@ -22,6 +22,15 @@ pub struct ServerConfig {
     /// How requests are admitted under load: the adaptive limit, the queue and the deadline; see
     /// [`AdmissionConfig`]. `None` switches all of that off, and only `max_in_flight` is left. Default: on.
     pub admission: Option<AdmissionConfig>,
+    /// TLS handshakes that compute at once in the whole process, from the client's first message until it has its answer;
+    /// further ones wait for their turn, in the order in which they came, within their own timeout. A handshake takes
+    /// about a millisecond of a core, in one piece: this bounds how long a crowd of newcomers keeps a worker from the
+    /// requests that it has. A client that does not go on after the answer holds nobody up. 1 to 1,000,000. Default 32.
+    pub max_handshakes: u32,
+    /// How long a worker may not let go, because of a handler that computes or blocks, until the log says so, with the
+    /// stack of its thread if seawall-observe is there to take it. `None` switches the watchdog off. 10 ms to 1 h. Default
+    /// 100 ms.
+    pub stuck_after: Option<Duration>,
     /// Where nothing new is begun because memory or file handles are nearly used up.
     pub pressure: PressureConfig,
     /// How long the kernel's queue of connections may get; the kernel cuts it to `net.core.somaxconn`. At least 1.
@@ -71,6 +80,8 @@ impl Default for ServerConfig {
             max_connections: max_connections(open_file_limit()),
             max_in_flight: 65_536,
             admission: Some(AdmissionConfig::default()),
+            max_handshakes: 32,
+            stuck_after: Some(Duration::from_millis(100)),
             pressure: PressureConfig::default(),
             backlog: 4096,
             head_timeout: Duration::from_secs(10),
@@ -99,6 +110,8 @@ impl ServerConfig {
             max_connections,
             max_in_flight,
             admission,
+            max_handshakes,
+            stuck_after,
             pressure,
             backlog,
             head_timeout,
@@ -121,6 +134,10 @@ impl ServerConfig {
         within("server.workers", workers.unwrap_or(1), 1, 1024)?;
         within("server.max_connections", *max_connections as usize, 1, 1_000_000)?;
         within("server.max_in_flight", *max_in_flight as usize, 1, 10_000_000)?;
+        within("server.max_handshakes", *max_handshakes as usize, 1, 1_000_000)?;
+        if let Some(time) = stuck_after.filter(|time| !(SHORTEST_STUCK..=LONGEST_STUCK).contains(time)) {
+            return Err(ConfigError::new("server.stuck_after", format!("{time:?}"), "10 ms to 1 h"));
+        }
         within("server.backlog", usize::from(*backlog), 1, usize::from(u16::MAX))?;
         within("server.max_head_bytes", *max_head_bytes, 8 << 10, 1 << 20)?;
         within("server.max_headers", *max_headers, 1, 1000)?;
@@ -164,6 +181,10 @@ impl ServerConfig {
 const LONGEST_DELAY: Duration = Duration::from_secs(3600);
 /// Younger connections would cost more to make than they carry.
 const SHORTEST_AGE: Duration = Duration::from_secs(1);
+
+/// Any busy worker takes shorter turns than this; nobody waits for longer than that.
+const SHORTEST_STUCK: Duration = Duration::from_millis(10);
+const LONGEST_STUCK: Duration = Duration::from_secs(3600);
 
 /// An age with up to a tenth more or less, as `random` says, which is 0 to `u16::MAX`.
 pub(super) fn jittered(age: Duration, random: u16) -> Duration {
@@ -217,6 +238,9 @@ mod tests {
     fn a_bad_value_is_named_with_its_range() {
         refused(|c| c.workers = Some(0), "`server.workers` is 0, but must be 1 to 1024");
         refused(|c| c.max_head_bytes = 100, "`server.max_head_bytes` is 100, but must be 8192 to 1048576");
+        refused(|c| c.max_handshakes = 0, "`server.max_handshakes` is 0, but must be 1 to 1000000");
+        let short = Some(Duration::from_millis(9));
+        refused(|c| c.stuck_after = short, "`server.stuck_after` is 9ms, but must be 10 ms to 1 h");
         refused(
             |c| c.head_timeout = Duration::ZERO,
             "`server.head_timeout` is 0s, but must be more than zero",

@@ -3,6 +3,7 @@
 //! Frames and flow control are hyper's; the limits on streams, resets, time and memory are ours. The requests of a
 //! connection run on its own task, so that whoever ends the connection ends them.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
@@ -30,7 +31,7 @@ use super::admission::{Entered, Leave, Polls};
 use super::h1::Home;
 use super::shutdown::Shutdown;
 use super::stream::Stream;
-use super::watch::{Wait, Watch};
+use super::watch::{Limits, Wait, Watch};
 use crate::body::Body;
 use crate::clock;
 use crate::context::Arrival;
@@ -60,19 +61,58 @@ const PING_EVERY: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Requests that hyper has started and nobody has polled yet.
-#[derive(Clone, Default)]
-struct Started(Arc<Mutex<Vec<BoxFuture<'static, ()>>>>);
+#[derive(Clone)]
+struct Started(Arc<Mutex<Vec<OneStream>>>, Limits);
 
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Started {
     fn execute(&self, future: F) {
-        self.0.lock().push(Box::pin(future));
+        let stream =
+            OneStream { future: Box::pin(future), sending: Arc::default(), watch: Watch::new(self.1) };
+        self.0.lock().push(stream);
+    }
+}
+
+/// How far the answer of one stream is with its client.
+#[derive(Default)]
+struct Sending {
+    /// Pieces that were handed over.
+    pieces: AtomicU64,
+    /// The client has to take some before the next one is asked for.
+    held: AtomicBool,
+}
+
+thread_local! {
+    /// That of the stream which is being polled: hyper makes one future of a request and its answer, so this is the only
+    /// way from the one to the other.
+    static POLLED: RefCell<Option<Arc<Sending>>> = const { RefCell::new(None) };
+}
+
+/// One stream: a request and its answer. It ends when its client leaves the answer where it is for too long, with a window
+/// that it does not open, whatever else it does on the connection; dropped, it is reset.
+struct OneStream {
+    future: BoxFuture<'static, ()>,
+    sending: Arc<Sending>,
+    watch: Watch,
+}
+
+impl Future for OneStream {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { future, sending, watch } = &mut *self;
+        let outer = POLLED.replace(Some(Arc::clone(sending)));
+        let polled = future.as_mut().poll(cx);
+        POLLED.set(outer);
+        if polled.is_ready() || !sending.held.load(Relaxed) {
+            return polled;
+        }
+        watch.poll(Wait::Write, sending.pieces.load(Relaxed), None, cx).map(|_late| ())
     }
 }
 
 /// The requests of one connection. They go with it.
-#[derive(Default)]
 struct Running {
-    requests: FuturesUnordered<BoxFuture<'static, ()>>,
+    requests: FuturesUnordered<OneStream>,
     started: Started,
 }
 
@@ -114,7 +154,9 @@ impl Facts {
 
 /// Serves a connection to its end. `ahead` was read already, to find out its protocol.
 pub(super) async fn serve(stream: Stream, ahead: BytesMut, peer: Peer, home: Arc<Home>, shutdown: Shutdown) {
-    let (facts, mut running) = (Arc::new(Facts::default()), Running::default());
+    let facts = Arc::new(Facts::default());
+    let started = Started(Arc::default(), home.limits);
+    let mut running = Running { requests: FuturesUnordered::new(), started };
     let io = TokioIo::new(Io { stream, ahead, facts: Arc::clone(&facts) });
     let mut watch = Watch::new(home.limits);
     let service = service_fn(|request| {
@@ -194,7 +236,11 @@ async fn answer(
         Ok(leave) => leave,
         Err(rejected) => {
             let number = open.0.started.load(Relaxed);
-            return Ok(turned_away_h2(&rejected, number, Guarded { body: None, leave: None, _guards: None }));
+            return Ok(turned_away_h2(
+                &rejected,
+                number,
+                Guarded { body: None, leave: None, sending: None, _guards: None },
+            ));
         }
     };
     let _guards = Some((Counted::start(&home.in_flight), open));
@@ -213,7 +259,10 @@ async fn answer(
     let is_endless = is_event_stream(answer.headers().get(CONTENT_TYPE));
     Ok(answer.map(|mut body| {
         body.wire().end_with(|| shutdown.drain());
-        let mut guarded = Guarded { body: Some(body), leave: Some(leave), _guards };
+        let body_is_at_its_end = hyper::body::Body::is_end_stream(&body);
+        let sending = POLLED.with_borrow(Clone::clone);
+        let mut guarded = Guarded { body: Some(body), leave: Some(leave), sending, _guards };
+        guarded.note_held(!body_is_at_its_end);
         if is_endless {
             guarded.release();
         }
@@ -243,10 +292,20 @@ async fn admit(home: &Home, head: &Head, peer: &Peer, now: Instant) -> Result<Le
 struct Guarded {
     body: Option<Tracked>,
     leave: Option<Leave>,
+    /// Where its client's taking of it is noted.
+    sending: Option<Arc<Sending>>,
     _guards: Option<(Counted, Open)>,
 }
 
 impl Guarded {
+    /// Whether the next thing to happen is that the client takes what it got, or asks for the first piece.
+    fn note_held(&self, held: bool) {
+        if let Some(sending) = &self.sending {
+            sending.held.store(held, Relaxed);
+            sending.pieces.fetch_add(1, Relaxed);
+        }
+    }
+
     /// Reports the end, once the body has had it.
     fn release(&mut self) {
         if let (Some(body), Some(leave)) = (&self.body, self.leave.take()) {
@@ -273,6 +332,7 @@ impl hyper::body::Body for Guarded {
         if at_the_end {
             self.release();
         }
+        self.note_held(!at_the_end && frame.is_ready());
         frame
     }
     fn is_end_stream(&self) -> bool {

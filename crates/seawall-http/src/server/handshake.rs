@@ -1,9 +1,15 @@
 //! What happens between `accept` and HTTP: who is really at the other end, and whether the bytes are sealed.
 
 use std::io;
+#[cfg(feature = "tls")]
+use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "tls")]
+use seawall_core::metrics::Gauge;
 use seawall_core::metrics::{Counter, Registry};
+#[cfg(feature = "tls")]
+use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
 use super::listen::Listen;
@@ -12,6 +18,8 @@ use super::shutdown::{Phase, Shutdown};
 use super::stream::Stream;
 #[cfg(feature = "tls")]
 use super::tls::Tls;
+#[cfg(feature = "tls")]
+use crate::measure::Counted;
 use crate::peer::{Address, Peer};
 
 /// How long a handshake may go on once the server drains: its client saw its connection accepted.
@@ -29,7 +37,11 @@ pub(super) struct Door {
 }
 
 impl Door {
-    pub(super) fn new(listen: &Listen, registry: &Registry) -> Self {
+    #[cfg_attr(
+        not(feature = "tls"),
+        expect(unused_variables, reason = "without TLS there are no handshakes")
+    )]
+    pub(super) fn new(listen: &Listen, handshakes: &Handshakes, registry: &Registry) -> Self {
         Self {
             proxy_protocol: listen.proxy_protocol.clone(),
             #[cfg(feature = "tls")]
@@ -40,7 +52,7 @@ impl Door {
                 &[],
             ),
             #[cfg(feature = "tls")]
-            handshakes: Handshakes::new(registry),
+            handshakes: handshakes.clone(),
         }
     }
 
@@ -61,30 +73,59 @@ impl Door {
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.tls {
             // In a box: it is large, and every connection would keep room for it.
-            let (stream, info) = self.handshakes.count(Box::pin(tls.accept(stream)).await)?;
-            return Ok((stream, Peer { address, tls: Some(std::sync::Arc::new(info)) }));
+            let _under_way = Counted::start(&self.handshakes.under_way);
+            let accepted = Box::pin(tls.accept(stream, &self.handshakes.turns)).await;
+            let (stream, info) = self.handshakes.count(accepted)?;
+            return Ok((stream, Peer { address, tls: Some(Arc::new(info)) }));
         }
         Ok((stream, Peer { address, ..Peer::default() }))
     }
 }
 
-/// TLS handshakes, by how they ended.
-#[cfg(feature = "tls")]
+/// Nothing, without TLS.
+#[cfg(not(feature = "tls"))]
 #[derive(Debug)]
-struct Handshakes {
+pub(super) struct Handshakes;
+
+#[cfg(not(feature = "tls"))]
+impl Handshakes {
+    pub(super) fn new(_: u32, _: &Registry) -> Self {
+        Self
+    }
+}
+
+/// The TLS handshakes of a server: turns for those that compute, and counts.
+#[cfg(feature = "tls")]
+#[derive(Debug, Clone)]
+pub(super) struct Handshakes {
+    turns: Arc<Semaphore>,
+    under_way: Gauge,
     ok: Counter,
     failed: Counter,
     timeout: Counter,
+    no_turn: Counter,
 }
 
 #[cfg(feature = "tls")]
 impl Handshakes {
-    fn new(registry: &Registry) -> Self {
+    pub(super) fn new(most: u32, registry: &Registry) -> Self {
         let counter = |outcome| {
             let labels = [("outcome", outcome)];
             registry.counter("seawall_tls_handshakes_total", "TLS handshakes, by how they ended.", &labels)
         };
-        Self { ok: counter("ok"), failed: counter("failed"), timeout: counter("timeout") }
+        let turns = usize::try_from(most).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
+        Self {
+            turns: Arc::new(Semaphore::new(turns)),
+            under_way: registry.gauge(
+                "seawall_tls_handshakes_under_way",
+                "TLS handshakes that have begun and not ended, those that wait for their turn included.",
+                &[],
+            ),
+            ok: counter("ok"),
+            failed: counter("failed"),
+            timeout: counter("timeout"),
+            no_turn: counter("no_turn"),
+        }
     }
 
     fn count<T>(&self, result: io::Result<T>) -> io::Result<T> {
@@ -92,6 +133,7 @@ impl Handshakes {
             Ok(_) => self.ok.inc(),
             #[cfg(feature = "acme")]
             Err(error) if super::tls::Proven::is(error) => self.ok.inc(),
+            Err(error) if super::tls::NoTurn::is(error) => self.no_turn.inc(),
             Err(error) if error.kind() == io::ErrorKind::TimedOut => self.timeout.inc(),
             Err(_) => self.failed.inc(),
         }

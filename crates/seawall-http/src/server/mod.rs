@@ -14,6 +14,7 @@ mod handshake;
 mod linger;
 mod listen;
 mod listener;
+mod overload;
 mod pressure;
 mod proxy_protocol;
 mod shutdown;
@@ -23,6 +24,7 @@ mod takeover;
 #[cfg(feature = "tls")]
 mod tls;
 mod watch;
+mod watchdog;
 mod worker;
 
 use std::convert::Infallible;
@@ -40,8 +42,12 @@ use bind::Bound;
 use chores::{Guards, chores};
 pub use config::ServerConfig;
 pub(crate) use h1::{Fault, Incoming};
+use handshake::{Door, Handshakes};
 pub use listen::{Listen, ListenAddr, Listeners};
 use listener::{Cap, Listener};
+pub(crate) use overload::OverloadControl;
+use overload::Reins;
+pub use overload::{OverloadConfig, OverloadLimit, OverloadPressure};
 pub use proxy_protocol::{ProxyProtocol, ProxyProtocolConfig};
 pub use shutdown::ShutdownHandle;
 use shutdown::{OnDrain, Shutdown, Signals};
@@ -58,11 +64,19 @@ use worker::{Peers, Worker};
 /// More than a service has ports.
 const MAX_LISTENERS: usize = 64;
 
+/// What an app becomes, for whoever serves it.
+pub(crate) struct Built {
+    pub(crate) service: Service,
+    pub(crate) config: ServerConfig,
+    pub(crate) overload: Option<OverloadControl>,
+}
+
 /// A bound server. It accepts nothing before [`Server::run`].
 #[derive(Debug)]
 pub struct Server {
     service: Service,
     config: ServerConfig,
+    overload: Option<OverloadControl>,
     bound: Vec<Bound>,
     shutdown: Shutdown,
     on_drain: OnDrain,
@@ -70,34 +84,33 @@ pub struct Server {
 
 impl Server {
     /// Listens everywhere, for workers with runtimes of their own.
-    pub(crate) fn bind(service: Service, config: ServerConfig, listeners: Listeners) -> Result<Self> {
-        let workers = config.workers();
-        Self::listening(service, config, listeners, workers)
+    pub(crate) fn bind(built: Built, listeners: Listeners) -> Result<Self> {
+        let workers = built.config.workers();
+        Self::listening(built, listeners, workers)
     }
 
     /// Listens everywhere, for the one worker that a given runtime is.
-    pub(crate) fn adopt(service: Service, config: ServerConfig, listeners: Listeners) -> Result<Self> {
-        Self::listening(service, config, listeners, 1)
+    pub(crate) fn adopt(built: Built, listeners: Listeners) -> Result<Self> {
+        Self::listening(built, listeners, 1)
     }
 
-    fn listening(
-        service: Service,
-        config: ServerConfig,
-        Listeners(listeners): Listeners,
-        workers: usize,
-    ) -> Result<Self> {
+    fn listening(built: Built, Listeners(listeners): Listeners, workers: usize) -> Result<Self> {
+        let Built { service, config, overload } = built;
         if listeners.is_empty() || listeners.len() > MAX_LISTENERS {
             let count = listeners.len();
             let problem = format!("a server listens on 1 to {MAX_LISTENERS} sockets, not on {count}");
             return Err(Error::internal(problem));
         }
+        let handshakes = Handshakes::new(config.max_handshakes, service.metrics());
         let bind = |listen: Listen| {
             let place = listen.to_string();
-            let bound = Bound::new(listen, workers, config.backlog, service.metrics());
+            let door = Door::new(&listen, &handshakes, service.metrics());
+            let bound = Bound::new(listen, door, workers, config.backlog);
             bound.map_err(|problem| Error::internal(format!("cannot listen on {place}: {problem}")))
         };
         let bound = listeners.into_iter().map(bind).collect::<Result<_>>()?;
-        Ok(Self { service, config, bound, shutdown: Shutdown::default(), on_drain: OnDrain::default() })
+        let (shutdown, on_drain) = (Shutdown::default(), OnDrain::default());
+        Ok(Self { service, config, overload, bound, shutdown, on_drain })
     }
 
     /// The first TCP address that it listens on; with the port, if 0 was asked for. `0.0.0.0:0` if there is none.
@@ -150,8 +163,8 @@ impl Server {
         let main = runtime(&self.config)?;
         // Before the first connection: whoever has been answered may count on an orderly end.
         let signals = main.block_on(async { Signals::new() });
-        let mut threads = Vec::with_capacity(workers);
-        let mut facts = Vec::new();
+        let mut all = Vec::with_capacity(workers);
+        let (mut facts, mut dispatchers) = (Vec::new(), Vec::new());
         for (number, inbox) in inboxes.into_iter().enumerate() {
             let service = self.service.replicate();
             let worker = Worker {
@@ -165,12 +178,20 @@ impl Server {
                 shutdown: self.shutdown.clone(),
             };
             facts.extend(worker.facts());
-            let runtime = runtime(&self.config)?;
-            let thread = thread::Builder::new().name(format!("seawall-w{number}"));
+            dispatchers.extend(worker.home.entrance.dispatcher().cloned());
+            all.push((worker, runtime(&self.config)?));
+        }
+        let Self { service, config, overload, bound, shutdown, on_drain } = self;
+        let guards = Guards::new(&config, &peers, facts)?;
+        let guards = guards.watching(peers.watched(service.metrics()), config.stuck_after);
+        let reins = Reins::new(dispatchers, peers.gate(), guards.pressure());
+        // Before the first request.
+        let _reins = overload.map(|control| control.begin(reins, service.metrics())).transpose()?;
+        let mut threads = Vec::with_capacity(workers);
+        for (worker, runtime) in all {
+            let thread = thread::Builder::new().name(format!("seawall-w{}", worker.number));
             threads.push(thread.spawn(move || runtime.block_on(worker.run()))?);
         }
-        let Self { service, config, bound, shutdown, on_drain } = self;
-        let guards = Guards::new(&config, &peers, facts)?;
         let chores = guards.beside(chores(&bound, service.metrics()));
         drop(bound); // or the port would stay bound until the last connection ends
         let end = shutdown.follow_signals(signals, on_drain, config.drain_delay, peers.idle());
@@ -183,8 +204,10 @@ impl Server {
     /// Serves inside the runtime that polls this; see [`App::serve`](crate::App::serve).
     pub(crate) async fn serve(self) -> Result<()> {
         let chores = chores(&self.bound, self.service.metrics());
+        let overload = self.overload.clone();
         let (worker, on_drain) = self.into_worker()?;
-        let chores = worker.guards()?.beside(chores);
+        let (guards, _reins) = worker.guards(overload.as_ref())?;
+        let chores = guards.beside(chores);
         let (shutdown, idle, service) =
             (worker.shutdown.clone(), worker.peers.idle(), worker.service.clone());
         let end = shutdown.follow_signals(Signals::new(), on_drain, worker.config.drain_delay, idle);
@@ -196,8 +219,10 @@ impl Server {
     /// As [`Server::serve`], but `stop` alone says when to drain.
     pub(crate) async fn serve_until(self, stop: impl Future<Output = ()>) -> Result<()> {
         let chores = chores(&self.bound, self.service.metrics());
+        let overload = self.overload.clone();
         let (worker, on_drain) = self.into_worker()?;
-        let chores = worker.guards()?.beside(chores);
+        let (guards, _reins) = worker.guards(overload.as_ref())?;
+        let chores = guards.beside(chores);
         let (shutdown, service) = (worker.shutdown.clone(), worker.service.clone());
         let end = shutdown.follow(stop, on_drain, worker.config.drain_delay);
         let (cut, ()) = beside(chores, async { tokio::join!(worker.run(), end) }).await;
@@ -210,7 +235,7 @@ impl Server {
         let (peers, inboxes) = Peers::new(1, self.config.in_flight_cap(), self.service.metrics());
         let inbox = inboxes.into_iter().next().expect("one worker has one inbox");
         let listener = self.listener(0, Cap::new(self.config.connection_cap()))?;
-        let Self { service, config, bound, shutdown, on_drain } = self;
+        let Self { service, config, overload: _, bound, shutdown, on_drain } = self;
         for bound in bound {
             let addr = bound.addr;
             tracing::info!(%addr, "listening inside a given runtime: no order under overload is promised");

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use seawall_guard::{Pressure, Readings, Rejected};
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -45,15 +46,20 @@ impl UnderPressure {
 }
 
 /// Reads once a second, for as long as it is polled.
-pub(super) async fn watch(mut pressure: Pressure, found: Arc<UnderPressure>) -> Infallible {
+pub(super) async fn watch(pressure: Arc<Mutex<Pressure>>, found: Arc<UnderPressure>) -> Infallible {
     let mut seconds = interval(Duration::from_secs(1));
     seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut busy = Busy::default();
     loop {
         seconds.tick().await;
         let fds = file_handles();
-        pressure.read(&Readings { memory: memory(), cpu: busy.read(clock::now()), fds });
-        found.set(match pressure.check() {
+        let readings = Readings { memory: memory(), cpu: busy.read(clock::now()), fds };
+        let checked = {
+            let mut pressure = pressure.lock();
+            pressure.read(&readings);
+            pressure.check()
+        };
+        found.set(match checked {
             Err(Rejected::UnderPressure { resource }) => Some(resource),
             Ok(()) | Err(_) => None,
         });

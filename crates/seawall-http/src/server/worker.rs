@@ -17,8 +17,10 @@ use super::config::jittered;
 use super::conn::serve;
 use super::h1::Home;
 use super::listener::{Accepted, HandedOver, Listener, MOST_AT_ONCE};
+use super::overload::{OverloadControl, Reins};
 use super::pressure::UnderPressure;
 use super::shutdown::{Phase, Shutdown};
+use super::watchdog::{Pulse, Watched};
 use crate::clock;
 use crate::error::Result;
 use crate::service::Service;
@@ -36,6 +38,7 @@ struct Shared {
     gate: Gate,
     pressure: Arc<UnderPressure>,
     refusals: Refusals,
+    start: Instant,
     /// Workers that have not ended, and the news that the last one has.
     running: AtomicUsize,
     ended: Notify,
@@ -45,6 +48,7 @@ struct Peer {
     inbox: mpsc::Sender<HandedOver>,
     connections: Gauge,
     in_flight: Gauge,
+    pulse: Arc<Pulse>,
 }
 
 impl Peers {
@@ -60,6 +64,7 @@ impl Peers {
                 gate: Gate::new(max_in_flight),
                 pressure: Arc::default(),
                 refusals: Refusals::new(registry),
+                start: clock::now(),
                 running: AtomicUsize::new(workers),
                 ended: Notify::new(),
             })),
@@ -78,8 +83,8 @@ impl Peers {
         config: &ServerConfig,
         in_order: bool,
     ) -> Result<Arc<Home>> {
-        let Shared { peers, gate, pressure, refusals, .. } = &*self.0;
-        let dispatcher = |config| Dispatcher::new(config, gate.clone(), in_order, service.metrics());
+        let Shared { peers, gate, pressure, refusals, start, .. } = &*self.0;
+        let dispatcher = |config| Dispatcher::new(config, gate.clone(), in_order, *start, service.metrics());
         let dispatcher = config.admission.as_ref().map(dispatcher).transpose()?;
         let entrance = Entrance::new(dispatcher, gate.clone(), Arc::clone(pressure), refusals.clone());
         Ok(Arc::new(Home::new(service.clone(), peers[number].in_flight.clone(), entrance, config)))
@@ -87,6 +92,17 @@ impl Peers {
 
     pub(super) fn pressure(&self) -> &Arc<UnderPressure> {
         &self.0.pressure
+    }
+
+    /// The workers, for the watchdog.
+    pub(super) fn watched(&self, registry: &Registry) -> Vec<Watched> {
+        let all = self.0.peers.iter().enumerate();
+        all.map(|(number, peer)| Watched::new(number, &peer.pulse, &peer.in_flight, registry)).collect()
+    }
+
+    /// The cap on what is queued or in flight in the process.
+    pub(super) fn gate(&self) -> &Gate {
+        &self.0.gate
     }
 
     pub(super) fn refusals(&self) -> &Refusals {
@@ -121,7 +137,7 @@ fn peer(number: usize, registry: &Registry) -> (Peer, mpsc::Receiver<HandedOver>
     let labels = [("worker", worker.as_str())];
     let connections = registry.gauge("seawall_connections", "Open connections.", &labels);
     let in_flight = registry.gauge("http_server_active_requests", "Requests being answered.", &labels);
-    (Peer { inbox, connections, in_flight }, receiver)
+    (Peer { inbox, connections, in_flight, pulse: Arc::new(Pulse::new()) }, receiver)
 }
 
 pub(super) struct Worker {
@@ -154,17 +170,25 @@ impl Worker {
     }
 
     /// What a server with this one worker does beside requests.
-    pub(super) fn guards(&self) -> Result<Guards> {
-        Guards::new(&self.config, &self.peers, self.facts().into_iter().collect())
+    pub(super) fn guards(&self, overload: Option<&OverloadControl>) -> Result<(Guards, Option<Arc<Reins>>)> {
+        let guards = Guards::new(&self.config, &self.peers, self.facts().into_iter().collect())?;
+        let dispatchers = self.home.entrance.dispatcher().cloned();
+        let reins = Reins::new(dispatchers.into_iter().collect(), self.peers.gate(), guards.pressure());
+        let reins = overload.map(|control| control.begin(reins, self.service.metrics())).transpose()?;
+        Ok((guards, reins))
     }
 
     /// Serves until told to stop; then drains. The number of connections that had to be cut.
     pub(super) async fn run(mut self) -> usize {
         let _running = Running(self.peers.clone());
         // It ends with this future: what still waits then is cut anyway.
-        let mut dispatchers = JoinSet::new();
+        let mut beside = JoinSet::new();
         if let Some(dispatcher) = self.home.entrance.dispatcher() {
-            dispatchers.spawn(Arc::clone(dispatcher).run());
+            beside.spawn(Arc::clone(dispatcher).run());
+        }
+        if self.config.stuck_after.is_some() {
+            let pulse = Arc::clone(&self.peers.0.peers[self.number].pulse);
+            beside.spawn(async move { match pulse.answer().await {} });
         }
         let mut open = JoinSet::new();
         let shutdown = self.shutdown.clone();

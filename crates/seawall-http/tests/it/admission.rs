@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::net::TcpStream;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -15,7 +15,12 @@ use seawall_http::{
 };
 
 use crate::block_on;
-use crate::running::{LIMIT, Running, one_worker, read_until};
+use crate::live::{LIMIT, Live, read_until, wait_until};
+use crate::server::unread;
+
+fn one_worker() -> ServerConfig {
+    ServerConfig { workers: Some(1), ..ServerConfig::default() }
+}
 
 /// One at a time, and so many may wait, for longer than any test does.
 fn one_slot(max_queued: u32) -> ServerConfig {
@@ -58,7 +63,7 @@ struct Waiting {
 
 impl Waiting {
     /// A connection whose request is being worked on.
-    fn occupy(&self, server: &Running) -> TcpStream {
+    fn occupy(&self, server: &Live) -> TcpStream {
         let mut stream = server.connect();
         get(&mut stream, "/wait", "");
         self.begun.recv_timeout(LIMIT).unwrap();
@@ -81,22 +86,17 @@ fn refused(registry: &Registry, reason: &str) -> u64 {
     }
 }
 
-/// Waits until the gauge of the one worker has this value.
-fn wait_until(registry: &Registry, gauge: &str, expected: i64) {
-    let begun = Instant::now();
-    loop {
+/// Waits until so many requests stand in the queue.
+fn wait_for_queue(registry: &Registry, expected: i64) {
+    wait_until(|| {
         let families = registry.snapshot();
-        let family = families.iter().find(|family| family.name == gauge).unwrap();
-        if matches!(family.samples[0].value, Value::Gauge(value) if value == expected) {
-            return;
-        }
-        assert!(begun.elapsed() < LIMIT, "{gauge} is never {expected}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+        let family = families.iter().find(|family| family.name == "seawall_admission_queued").unwrap();
+        matches!(family.samples[0].value, Value::Gauge(value) if value == expected)
+    });
 }
 
 /// Connections that have been used, so that the worker knows them.
-fn known<const N: usize>(server: &Running) -> [TcpStream; N] {
+fn known<const N: usize>(server: &Live) -> [TcpStream; N] {
     [(); N].map(|()| {
         let mut stream = server.connect();
         get(&mut stream, "/", "");
@@ -128,13 +128,16 @@ fn all_that_has_arrived_is_read_before_anything_starts() {
         .get("/block", block)
         .get("/least", logged("least").priority(Priority::Sheddable))
         .get("/most", logged("most").priority(Priority::CriticalPlus));
-    let server = Running::start(app, one_worker());
+    let server = Live::with(app, one_worker());
     let [mut blocking, mut last] = known(&server);
     let mut others: [_; 20] = known(&server);
     get(&mut blocking, "/block", "");
     begun.recv_timeout(LIMIT).unwrap();
     others.iter_mut().for_each(|stream| get(stream, "/least", ""));
     get(&mut last, "/most", "");
+    let is_there =
+        |stream: &TcpStream| unread(server.addr, stream.local_addr().unwrap()).is_some_and(|bytes| bytes > 0);
+    wait_until(|| others.iter().chain([&last]).all(is_there));
     go_on.send(()).unwrap();
     read_until(&mut last, "most");
     others.iter_mut().for_each(|stream| drop(read_until(stream, "least")));
@@ -144,7 +147,7 @@ fn all_that_has_arrived_is_read_before_anything_starts() {
 #[test]
 fn who_waits_is_served_when_there_is_room() {
     let (app, waiting) = app();
-    let server = Running::start(app, one_slot(10));
+    let server = Live::with(app, one_slot(10));
     let mut first = waiting.occupy(&server);
     let mut others: [_; 3] = [(); 3].map(|()| server.connect());
     others.iter_mut().for_each(|stream| get(stream, "/", ""));
@@ -157,11 +160,11 @@ fn who_waits_is_served_when_there_is_room() {
 fn a_full_queue_turns_away_and_the_connection_goes_on() {
     let (app, waiting) = app();
     let registry = app.metrics();
-    let server = Running::start(app, one_slot(1));
+    let server = Live::with(app, one_slot(1));
     let [mut queued, mut refused_one] = known(&server);
     let mut first = waiting.occupy(&server);
     get(&mut queued, "/wait", "");
-    wait_until(&registry, "seawall_admission_queued", 1);
+    wait_for_queue(&registry, 1);
     let posts = "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nhello".repeat(3);
     refused_one.write_all(posts.as_bytes()).unwrap();
     let answers: Vec<_> = (0..3).map(|_| read_until(&mut refused_one, "\r\n\r\n")).collect();
@@ -186,7 +189,7 @@ fn a_full_queue_turns_away_and_the_connection_goes_on() {
 #[test]
 fn a_large_body_that_is_turned_away_ends_its_connection() {
     let (app, _waiting) = app();
-    let server = Running::start(app, ServerConfig { max_in_flight: 1, ..one_slot(1) });
+    let server = Live::with(app, ServerConfig { max_in_flight: 1, ..one_slot(1) });
     let _first = _waiting.occupy(&server);
     let answer = server.ask("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1000000\r\n\r\n");
     assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("\r\nconnection: close\r\n"), "{answer}");
@@ -196,7 +199,7 @@ fn a_large_body_that_is_turned_away_ends_its_connection() {
 fn a_caller_that_gives_up_in_the_queue_is_told_in_time() {
     let (app, waiting) = app();
     let registry = app.metrics();
-    let server = Running::start(app, one_slot(10));
+    let server = Live::with(app, one_slot(10));
     let _first = waiting.occupy(&server);
     let mut second = server.connect();
     get(&mut second, "/", "seawall-timeout-ms: 30\r\n");
@@ -209,22 +212,22 @@ fn a_caller_that_gives_up_in_the_queue_is_told_in_time() {
 fn who_leaves_gives_the_place_up() {
     let (app, waiting) = app();
     let registry = app.metrics();
-    let server = Running::start(app, one_slot(1));
+    let server = Live::with(app, one_slot(1));
     let [mut leaving] = known(&server);
     get(&mut leaving, "/", ""); // an answer that nobody reads makes the close a reset
     assert_ne!(leaving.peek(&mut [0]).unwrap(), 0);
     let _first = waiting.occupy(&server);
     get(&mut leaving, "/", "");
-    wait_until(&registry, "seawall_admission_queued", 1);
+    wait_for_queue(&registry, 1);
     drop(leaving);
-    wait_until(&registry, "seawall_admission_queued", 0);
+    wait_for_queue(&registry, 0);
 }
 
 #[test]
 fn a_health_check_neither_waits_nor_is_refused() {
     let (app, waiting) = app();
     let app = app.get("/health", (async || "healthy").bypass_admission());
-    let server = Running::start(app, ServerConfig { max_in_flight: 1, ..one_slot(1) });
+    let server = Live::with(app, ServerConfig { max_in_flight: 1, ..one_slot(1) });
     let _first = waiting.occupy(&server);
     let [mut refused, mut checked] = [(); 2].map(|()| server.connect());
     get(&mut refused, "/", "");
@@ -242,7 +245,7 @@ fn a_stream_of_events_holds_no_room_of_a_request() {
             std::future::pending().await
         })
     };
-    let server = Running::start(app.get("/events", events), one_slot(1));
+    let server = Live::with(app.get("/events", events), one_slot(1));
     let mut stream = server.connect();
     get(&mut stream, "/events", "");
     read_until(&mut stream, "first\n\n");
@@ -262,7 +265,7 @@ fn every_request_has_a_deadline_and_a_route_may_have_another() {
     });
     let deadline = Duration::from_millis(50);
     let admission = Some(AdmissionConfig { deadline, ..AdmissionConfig::default() });
-    let server = Running::start(app, ServerConfig { admission, ..one_worker() });
+    let server = Live::with(app, ServerConfig { admission, ..one_worker() });
     for (path, status) in [("/", 504), ("/longer", 200), ("/group/in", 200), ("/group/short", 504)] {
         let mut stream = server.connect();
         get(&mut stream, path, "");
@@ -275,7 +278,7 @@ fn every_request_has_a_deadline_and_a_route_may_have_another() {
 #[test]
 fn a_handler_sees_how_much_time_it_has() {
     let left = async |c: Context| format!("{:.0?}.", c.time_left().unwrap().as_secs_f64());
-    let server = Running::start(App::new().get("/", left), one_worker());
+    let server = Live::with(App::new().get("/", left), one_worker());
     for (fields, expected) in
         [("", "10."), ("seawall-timeout-ms: 4900\r\n", "5."), ("grpc-timeout: 1H\r\n", "10.")]
     {
@@ -298,13 +301,13 @@ fn tenants_take_turns() {
         }
     };
     let tenant = |head: &RequestHead<'_>| Standing::default().of_tenant(head.header("x-tenant"));
-    let server = Running::start(app.get("/noted", noted).classify(tenant), one_slot(100));
+    let server = Live::with(app.get("/noted", noted).classify(tenant), one_slot(100));
     let mut streams: [_; 8] = known(&server);
     let mut first = waiting.occupy(&server);
     for (stream, tenant) in streams.iter_mut().zip("aaaaaabb".chars()) {
         get(stream, "/noted", &format!("x-tenant: {tenant}\r\n"));
     }
-    wait_until(&registry, "seawall_admission_queued", 8);
+    wait_for_queue(&registry, 8);
     waiting.go_on.send(()).unwrap();
     read_until(&mut first, "waited");
     streams.iter_mut().for_each(|stream| drop(read_until(stream, "noted")));
@@ -317,7 +320,7 @@ fn switched_off_there_is_only_the_hard_cap() {
     let (app, waiting) = app();
     let registry = app.metrics();
     let config = ServerConfig { admission: None, max_in_flight: 1, ..one_worker() };
-    let server = Running::start(app, config);
+    let server = Live::with(app, config);
     let _first = waiting.occupy(&server);
     let mut second = server.connect();
     get(&mut second, "/", "");
@@ -329,7 +332,7 @@ fn switched_off_there_is_only_the_hard_cap() {
 fn streams_of_http2_pass_the_same_gate() {
     let (app, waiting) = app();
     let registry = app.metrics();
-    let server = Running::start(app, one_slot(1));
+    let server = Live::with(app, one_slot(1));
     block_on(async {
         let stream = tokio::net::TcpStream::connect(server.addr).await.unwrap();
         let (mut client, connection) =

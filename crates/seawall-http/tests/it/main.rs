@@ -31,6 +31,7 @@ mod handlers;
 mod hosts;
 #[path = "../live/mod.rs"]
 mod live;
+mod live_config;
 mod messages;
 mod middleware;
 #[cfg(feature = "multipart")]
@@ -40,7 +41,6 @@ mod named;
 mod openapi;
 mod pre_routing;
 mod routing;
-mod running;
 mod server;
 mod sources;
 mod spans;
@@ -56,15 +56,32 @@ mod tower;
 mod tracing;
 #[cfg(feature = "garde")]
 mod validation;
+mod watchdog;
 #[cfg(feature = "websocket")]
 mod websocket;
 
+use seawall_core::metrics::{Registry, Value};
 use seawall_http::App;
 use seawall_http::testing::{TestClient, TestResponse};
 
 /// A runtime for one test, with timers.
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+/// A number of a metric, by its labels as `label=value`; zero as long as nobody has registered it.
+fn sample(registry: &Registry, name: &str, labels: &str) -> i64 {
+    let families = registry.snapshot();
+    let samples = families.iter().filter(|family| family.name == name).flat_map(|family| &family.samples);
+    let label = |(name, value): &(_, _)| format!("{name}={value}");
+    let mut ours =
+        samples.filter(|sample| sample.labels.iter().map(label).collect::<Vec<_>>().join(",") == labels);
+    match ours.next().map(|sample| &sample.value) {
+        Some(Value::Gauge(value)) => *value,
+        Some(Value::Counter(value)) => i64::try_from(*value).unwrap(),
+        Some(Value::Timer(_)) => panic!("{name} is a timer"),
+        None => 0,
+    }
 }
 
 /// Sends `METHOD /target [body]` to `app`; the answer.

@@ -15,7 +15,17 @@ use seawall_http::{App, Context, ServerConfig};
 use tokio::sync::Notify;
 
 use crate::block_on;
-use crate::running::{LIMIT, Running, one_worker, read_to_end, read_until};
+use crate::live::{LIMIT, Live, read_until};
+
+fn one_worker() -> ServerConfig {
+    ServerConfig { workers: Some(1), ..ServerConfig::default() }
+}
+
+fn read_to_end(stream: &mut TcpStream) -> String {
+    let mut text = Vec::new();
+    stream.read_to_end(&mut text).unwrap();
+    String::from_utf8(text).unwrap()
+}
 
 fn pause(length: Duration) {
     block_on(async move { tokio::time::sleep(length).await });
@@ -31,7 +41,7 @@ fn wait_until(condition: impl Fn() -> bool) {
 }
 
 /// Bytes from `client` that `server` has not read yet, as the kernel counts them; ports are unique on loopback.
-fn unread(server: SocketAddr, client: SocketAddr) -> Option<u64> {
+pub(crate) fn unread(server: SocketAddr, client: SocketAddr) -> Option<u64> {
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
     let (own, other) = (format!(":{:04X}", server.port()), format!(":{:04X}", client.port()));
     let row = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
@@ -49,7 +59,7 @@ const GET_AND_CLOSE: &str = "GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\
 
 #[test]
 fn a_connection_serves_many_requests() {
-    let server = Running::start(hello(), one_worker());
+    let server = Live::with(hello(), one_worker());
     let mut stream = server.connect();
     for _ in 0..3 {
         stream.write_all(GET.as_bytes()).unwrap();
@@ -61,7 +71,7 @@ fn a_connection_serves_many_requests() {
 #[test]
 fn pipelined_requests_are_all_answered_in_order() {
     let app = App::new().get("/:n", async |c: Context| c.param::<String>("n"));
-    let server = Running::start(app, one_worker());
+    let server = Live::with(app, one_worker());
     let batch: String = (0..64).map(|n| format!("GET /-{n}- HTTP/1.1\r\nhost: a\r\n\r\n")).collect();
     let mut stream = server.connect();
     stream.write_all(batch.as_bytes()).unwrap();
@@ -72,7 +82,7 @@ fn pipelined_requests_are_all_answered_in_order() {
 
 #[test]
 fn both_protocols_are_served_on_one_port() {
-    let server = Running::start(hello(), one_worker());
+    let server = Live::with(hello(), one_worker());
     assert!(server.ask(GET_AND_CLOSE).ends_with("hello"));
     let addr = server.addr;
     let body = block_on(async move {
@@ -88,7 +98,7 @@ fn both_protocols_are_served_on_one_port() {
 
 #[test]
 fn a_chunked_body_over_the_limit_is_413() {
-    let server = Running::start(hello(), ServerConfig { body_limit: 8, ..one_worker() });
+    let server = Live::with(hello(), ServerConfig { body_limit: 8, ..one_worker() });
     let head = "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n";
     assert!(server.ask(&format!("{head}5\r\n12345\r\n0\r\n\r\n")).ends_with("\r\n\r\n5"));
     assert!(server.ask(&format!("{head}5\r\n12345\r\n5\r\n12345\r\n0\r\n\r\n")).starts_with("HTTP/1.1 413 "));
@@ -97,7 +107,7 @@ fn a_chunked_body_over_the_limit_is_413() {
 #[test]
 fn a_head_over_the_limit_is_431() {
     let server =
-        Running::start(hello(), ServerConfig { max_head_bytes: 8 << 10, max_headers: 10, ..one_worker() });
+        Live::with(hello(), ServerConfig { max_head_bytes: 8 << 10, max_headers: 10, ..one_worker() });
     let long = format!("GET / HTTP/1.1\r\nhost: a\r\nx: {}\r\n\r\n", "y".repeat(9 << 10));
     let answer = server.ask(&long);
     assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
@@ -108,7 +118,7 @@ fn a_head_over_the_limit_is_431() {
 #[test]
 fn a_head_that_never_ends_is_cut_off() {
     let server =
-        Running::start(hello(), ServerConfig { head_timeout: Duration::from_millis(100), ..one_worker() });
+        Live::with(hello(), ServerConfig { head_timeout: Duration::from_millis(100), ..one_worker() });
     assert_eq!(server.ask("GET / HT"), "", "the first head of a connection");
     assert_eq!(server.ask("PRI * HTTP/2.0\r\n"), "", "half a preface");
     assert_eq!(server.ask(""), "", "nothing at all");
@@ -121,7 +131,7 @@ fn a_head_that_never_ends_is_cut_off() {
 
 #[test]
 fn half_a_request_holds_no_answer_back() {
-    let server = Running::start(hello(), one_worker());
+    let server = Live::with(hello(), one_worker());
     let mut stream = server.connect();
     stream.write_all(format!("{GET}GET / HT").as_bytes()).unwrap();
     read_until(&mut stream, "hello");
@@ -131,7 +141,7 @@ fn half_a_request_holds_no_answer_back() {
 
 #[test]
 fn a_malformed_request_is_answered_with_400() {
-    let server = Running::start(hello(), one_worker());
+    let server = Live::with(hello(), one_worker());
     assert!(server.ask("GET / HTTP/1.1\r\nhost : a\r\n\r\n").starts_with("HTTP/1.1 400 "));
 }
 
@@ -145,14 +155,14 @@ fn a_stream_may_pause_for_longer_than_the_idle_timeout() {
         })
     });
     let (head_timeout, idle_timeout) = (Duration::from_millis(50), Duration::from_millis(50));
-    let server = Running::start(app, ServerConfig { head_timeout, idle_timeout, ..one_worker() });
+    let server = Live::with(app, ServerConfig { head_timeout, idle_timeout, ..one_worker() });
     assert!(server.ask(GET_AND_CLOSE).contains("two"));
 }
 
 #[test]
 fn an_idle_connection_outlives_the_head_timeout_but_not_its_own() {
     let (head_timeout, idle_timeout) = (Duration::from_millis(50), Duration::from_millis(500));
-    let server = Running::start(hello(), ServerConfig { head_timeout, idle_timeout, ..one_worker() });
+    let server = Live::with(hello(), ServerConfig { head_timeout, idle_timeout, ..one_worker() });
     let mut stream = server.connect();
     for _ in 0..2 {
         stream.write_all(GET.as_bytes()).unwrap();
@@ -164,7 +174,7 @@ fn an_idle_connection_outlives_the_head_timeout_but_not_its_own() {
 
 #[test]
 fn connections_over_the_cap_wait_for_room() {
-    let server = Running::start(hello(), ServerConfig { max_connections: 2, ..one_worker() });
+    let server = Live::with(hello(), ServerConfig { max_connections: 2, ..one_worker() });
     let mut first = server.connect();
     let mut second = server.connect();
     for stream in [&mut first, &mut second] {
@@ -195,7 +205,7 @@ fn per_worker(registry: &Registry, name: &str) -> Vec<i64> {
 fn connections_are_spread_evenly() {
     let app = hello();
     let registry = app.metrics();
-    let server = Running::start(app, ServerConfig { workers: Some(4), ..ServerConfig::default() });
+    let server = Live::with(app, ServerConfig { workers: Some(4), ..ServerConfig::default() });
     let open: Vec<_> = (0..40)
         .map(|_| {
             let mut stream = server.connect();
@@ -229,7 +239,7 @@ const SLOW: &str = "GET /slow HTTP/1.1\r\nhost: a\r\n\r\n";
 #[test]
 fn a_drain_lets_requests_end_and_takes_no_new_connections() {
     let (app, started, go) = gated();
-    let server = Running::start(app, one_worker());
+    let server = Live::with(app, one_worker());
     let mut stream = server.connect();
     stream.write_all(SLOW.as_bytes()).unwrap();
     wait_until(|| started.load(SeqCst) == 1);
@@ -245,7 +255,7 @@ fn a_drain_lets_requests_end_and_takes_no_new_connections() {
 
 #[test]
 fn a_drain_answers_every_request_that_was_accepted() {
-    let server = Running::start(hello(), ServerConfig { workers: Some(2), ..ServerConfig::default() });
+    let server = Live::with(hello(), ServerConfig { workers: Some(2), ..ServerConfig::default() });
     let mut streams: Vec<_> = (0..100).map(|_| server.connect()).collect();
     for stream in &mut streams {
         stream.write_all(GET.as_bytes()).unwrap();
@@ -258,7 +268,7 @@ fn a_drain_answers_every_request_that_was_accepted() {
 
 #[test]
 fn a_drain_waits_for_a_head_under_way() {
-    let server = Running::start(hello(), one_worker());
+    let server = Live::with(hello(), one_worker());
     let mut stream = server.connect();
     stream.write_all(GET.as_bytes()).unwrap();
     read_until(&mut stream, "hello");
@@ -285,7 +295,7 @@ fn the_drain_is_announced() {
 
 #[test]
 fn a_drain_ends_idle_connections_at_once() {
-    let server = Running::start(hello(), one_worker());
+    let server = Live::with(hello(), one_worker());
     let (mut idle, mut silent) = (server.connect(), server.connect());
     idle.write_all(GET.as_bytes()).unwrap();
     read_until(&mut idle, "hello");
@@ -298,7 +308,7 @@ fn a_drain_ends_idle_connections_at_once() {
 fn what_does_not_end_in_time_is_cut() {
     let (app, started, _go) = gated();
     let server =
-        Running::start(app, ServerConfig { shutdown_timeout: Duration::from_millis(50), ..one_worker() });
+        Live::with(app, ServerConfig { shutdown_timeout: Duration::from_millis(50), ..one_worker() });
     let mut stream = server.connect();
     stream.write_all(SLOW.as_bytes()).unwrap();
     wait_until(|| started.load(SeqCst) == 1);
@@ -324,7 +334,7 @@ fn a_handler_is_dropped_when_its_client_goes() {
             std::future::pending::<&str>().await
         }
     });
-    let server = Running::start(app, one_worker());
+    let server = Live::with(app, one_worker());
     let mut stream = server.connect();
     stream.write_all(GET.as_bytes()).unwrap();
     wait_until(|| started.load(SeqCst));
@@ -336,7 +346,7 @@ fn a_handler_is_dropped_when_its_client_goes() {
 fn requests_in_flight_are_counted() {
     let (app, started, go) = gated();
     let registry = app.metrics();
-    let server = Running::start(app, one_worker());
+    let server = Live::with(app, one_worker());
     let mut stream = server.connect();
     stream.write_all(SLOW.as_bytes()).unwrap();
     wait_until(|| started.load(SeqCst) == 1);
@@ -349,7 +359,7 @@ fn requests_in_flight_are_counted() {
 #[test]
 fn a_handler_sees_its_peer() {
     let app = App::new().get("/", async |c: Context| c.peer().unwrap().to_string());
-    let server = Running::start(app, one_worker());
+    let server = Live::with(app, one_worker());
     let mut stream = server.connect();
     let own = stream.local_addr().unwrap().to_string();
     stream.write_all(GET_AND_CLOSE.as_bytes()).unwrap();
@@ -415,7 +425,7 @@ fn waiting() -> (App, [Arc<Notify>; 2]) {
 fn beyond_the_cap_requests_are_refused_before_they_are_one() {
     let (app, [started, go_on]) = waiting();
     let registry = app.metrics();
-    let server = Running::start(app, ServerConfig { max_in_flight: 1, ..one_worker() });
+    let server = Live::with(app, ServerConfig { max_in_flight: 1, ..one_worker() });
     let mut first = server.connect();
     first.write_all(b"GET /wait HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
     block_on(started.notified());
@@ -447,7 +457,7 @@ fn idle_time_begins_when_the_client_has_the_whole_answer() {
     const LENGTH: usize = 16 << 20; // more than both sockets take without a reader
     let app = hello().get("/large", async || Bytes::from(vec![b'x'; LENGTH]));
     let idle_timeout = Duration::from_millis(300);
-    let server = Running::start(app, ServerConfig { idle_timeout, ..one_worker() });
+    let server = Live::with(app, ServerConfig { idle_timeout, ..one_worker() });
     let mut stream = server.connect();
     stream.write_all(b"GET /large HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
     read_until(&mut stream, "\r\n\r\n");

@@ -36,16 +36,24 @@ impl<'a> MakeWriter<'a> for Lines {
 }
 
 impl Lines {
+    /// Takes what is logged while `run` runs on this thread.
+    pub(crate) fn hear<R>(&self, run: impl FnOnce() -> R) -> R {
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::DEBUG)
+            .with_writer(self.clone())
+            .with_ansi(false)
+            .finish();
+        tracing::subscriber::with_default(subscriber, run)
+    }
+    /// What was logged so far.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
     /// What is logged while `run` runs on this thread.
     pub(crate) fn collect(run: impl FnOnce()) -> String {
         let lines = Self::default();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::DEBUG)
-            .with_writer(lines.clone())
-            .with_ansi(false)
-            .finish();
-        tracing::subscriber::with_default(subscriber, run);
-        String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
+        lines.hear(run);
+        lines.text()
     }
     /// The lines of the access log.
     pub(crate) fn access(run: impl FnOnce()) -> Vec<String> {

@@ -384,3 +384,27 @@ fn more_streams_than_agreed_are_refused() {
     assert!(refused > 500 || error_of_goaway(&frames).is_some_and(|error| error != 0), "{refused} refused");
     serves(&server);
 }
+
+/// A client that lives, and takes nothing of one answer: only that stream ends.
+#[test]
+fn an_answer_that_nobody_takes_ends_its_stream() {
+    let config = ServerConfig {
+        workers: Some(1),
+        write_stall_timeout: Duration::from_millis(200),
+        ..ServerConfig::default()
+    };
+    let server = Live::with(App::new().any("/", async || "hello"), config);
+    let mut stream = server.connect();
+    // An initial window of 0, and more for stream 3 alone.
+    let no_window = [0, 4, 0, 0, 0, 0];
+    let window = frame(WINDOW_UPDATE, 0, 3, &100u32.to_be_bytes());
+    let all = [PREFACE, &frame(SETTINGS, 0, 0, &no_window), &get(1), &get(3), &window];
+    stream.write_all(&all.concat()).unwrap();
+    let is_reset = |frame: &(u8, u32, Vec<u8>)| frame.0 == RST_STREAM && frame.1 == 1;
+    let frames = read_until(&mut stream, |frames| frames.iter().any(is_reset));
+    let of = |kind, number| frames.iter().filter(move |frame| frame.0 == kind && frame.1 == number);
+    assert_eq!(of(DATA, 3).map(|frame| frame.2.as_slice()).collect::<Vec<_>>().concat(), b"hello");
+    assert_eq!(of(DATA, 1).count(), 0);
+    stream.write_all(&[get(5), frame(WINDOW_UPDATE, 0, 5, &100u32.to_be_bytes())].concat()).unwrap();
+    read_until(&mut stream, |frames| frames.iter().any(|frame| frame.0 == DATA && frame.1 == 5));
+}

@@ -202,23 +202,31 @@ fn a_silent_client_is_closed_after_the_handshake_timeout() {
 }
 
 #[test]
-fn handshakes_over_the_cap_wait_for_their_turn() {
+fn clients_that_stop_in_the_middle_keep_nobody_out() {
     let authority = Authority::new();
-    let config = TlsConfig { max_handshakes: 1, ..authority.config(&["shop.test"]) };
-    let (server, registry) = serve(&config);
+    let app = App::new().get("/", seen);
+    let registry = app.metrics();
+    let config = seawall_http::ServerConfig { max_handshakes: 1, ..workers(1) };
+    let server = Live::on(Listen::tcp("127.0.0.1:0").tls(authority.tls(&["shop.test"])), app, config);
     let client = Client::of(&authority);
-    // One that has said its first word, and says no more: its turn lasts until it leaves.
-    let mut slow = client.over(server.connect(), "shop.test");
-    slow.conn.write_tls(&mut slow.sock).unwrap();
-    slow.sock.read_exact(&mut [0; 5]).unwrap(); // the server has answered, so the turn is its
-    // One that says nothing takes nobody's turn, and nobody's place in the line.
-    let _silent = server.connect();
-    let (stream, waiting) = (server.connect(), client.clone());
-    let next = std::thread::spawn(move || ask(&mut waiting.over(stream, "shop.test")));
-    assert_eq!(handshakes(&registry, "ok"), 0);
-    drop(slow);
-    assert_eq!(next.join().unwrap(), "https V1_3 shop.test None");
+    // Some that have said their first word and got the answer, and some that say nothing.
+    let halves: Vec<_> = (0..100)
+        .map(|_| {
+            let mut half = client.over(server.connect(), "shop.test");
+            half.conn.write_tls(&mut half.sock).unwrap();
+            half.sock.read_exact(&mut [0; 5]).unwrap();
+            half
+        })
+        .collect();
+    let silent: Vec<_> = (0..20).map(|_| server.connect()).collect();
+    let under_way = || sample(&registry, "seawall_tls_handshakes_under_way", "");
+    wait_until(|| under_way() == 120);
+    assert_eq!(ask(&mut client.over(server.connect(), "shop.test")), "https V1_3 shop.test None");
     assert_eq!(handshakes(&registry, "ok"), 1);
+    assert_eq!(under_way(), 120);
+    drop((halves, silent));
+    wait_until(|| under_way() == 0);
+    assert_eq!(handshakes(&registry, "failed"), 120);
 }
 
 #[test]

@@ -157,10 +157,6 @@ fn a_value_out_of_its_range_is_named() {
     let files = Files::new();
     assert_eq!(refused(&TlsConfig::default()), "`tls.identities` is 0, but must be 1 to 1000 of them");
     assert_eq!(
-        refused(&TlsConfig { max_handshakes: 0, ..files.config() }),
-        "`tls.max_handshakes` is 0, but must be 1 to 1000000"
-    );
-    assert_eq!(
         refused(&TlsConfig { handshake_timeout: Duration::ZERO, ..files.config() }),
         "`tls.handshake_timeout` is 0ns, but must be more than zero, at most 5 min"
     );

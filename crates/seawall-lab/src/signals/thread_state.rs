@@ -33,18 +33,6 @@ pub enum ThreadState {
     Parked,
 }
 
-impl ThreadState {
-    /// It holds its thread without being work's absence and without using a CPU.
-    pub fn is_blocked(self) -> bool {
-        matches!(self, Self::Lock | Self::Sleep | Self::Io | Self::Disk | Self::Stopped)
-    }
-
-    /// It waits for work.
-    pub fn is_idle(self) -> bool {
-        matches!(self, Self::Events | Self::Client | Self::PoolIdle | Self::Parked)
-    }
-}
-
 /// The system call that a thread waits in.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SystemCall {

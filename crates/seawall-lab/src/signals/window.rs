@@ -100,6 +100,8 @@ pub struct ThreadWindow {
     pub io: f64,
     /// In an uninterruptible wait.
     pub disk: f64,
+    /// Stopped by a signal or a debugger: no doing of the service.
+    pub stopped: f64,
     /// Waiting for events of many sockets.
     pub events: f64,
     /// Waiting for one client.
@@ -269,7 +271,8 @@ fn threads(moments: &[Moment], seconds: f64) -> Vec<ThreadWindow> {
                 lock: of(ThreadState::Lock),
                 sleep: of(ThreadState::Sleep),
                 io: of(ThreadState::Io),
-                disk: of(ThreadState::Disk) + of(ThreadState::Stopped),
+                disk: of(ThreadState::Disk),
+                stopped: of(ThreadState::Stopped),
                 events: of(ThreadState::Events),
                 client: of(ThreadState::Client),
                 pool_idle: of(ThreadState::PoolIdle),

@@ -73,7 +73,7 @@ asyncio.run(main())
 "#;
 
 impl Exhibit {
-    /// A server of `examples/gallery`.
+    /// A server of `server/main.rs`.
     pub(crate) fn gallery(name: &str, arguments: &[&str]) -> Self {
         let mut command = Command::new(program());
         command.arg(name).args(arguments);

@@ -93,7 +93,12 @@ fn imitate(pid: u32, folder: &Path) -> PathBuf {
     let file = folder.join("cpu.stat");
     let write = |file: &Path, periods: u64| {
         let micros = periods * (PERIOD_MS - RUN_MS) * 1000;
-        fs::write(file, format!("nr_periods {periods}\nnr_throttled {periods}\nthrottled_usec {micros}\n"))
+        // At once, as the kernel shows it: never half of it.
+        let (text, next) = (
+            format!("nr_periods {periods}\nnr_throttled {periods}\nthrottled_usec {micros}\n"),
+            file.with_extension("next"),
+        );
+        fs::write(&next, text).and_then(|()| fs::rename(&next, file))
     };
     write(&file, 0).unwrap();
     fs::write(folder.join("cpu.max"), format!("{} {}", RUN_MS * 1000, PERIOD_MS * 1000)).unwrap();

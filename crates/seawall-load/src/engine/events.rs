@@ -373,6 +373,7 @@ impl<W: Work> Engine<'_, W> {
         window.latency.record(latency);
         if W::PACED {
             window.service.record(service);
+            self.waking.answered(service);
         }
         window.counts.answered += 1;
         if status != 0 {

@@ -18,6 +18,7 @@ mod events;
 pub(crate) mod session;
 mod streams;
 mod ticker;
+mod waking;
 pub(crate) mod work;
 mod ws;
 
@@ -39,14 +40,11 @@ use seawall_load_h2::Finished;
 use conn::{Conn, Flight, State, Written};
 use session::SessionConfig;
 use ticker::Ticker;
+use waking::Waking;
 use work::{Job, Work};
 
 /// Between two looks at deadlines and back-offs: they are kept to within this.
 const SCAN_NS: u64 = 10_000_000;
-/// A due time nearer than this is waited for awake, if the rate is high: a sleep would overshoot it.
-const SPIN_NS: u64 = 30_000;
-/// Requests per second and thread above which that is worth a CPU.
-const SPIN_RATE: f64 = 5_000.0;
 /// Longest turn of the loop that counts as spinning; in a longer one the thread did not run.
 const SPIN_TURN_NS: u64 = 5_000;
 /// Longest wait for the last answers after an early stop.
@@ -82,6 +80,8 @@ pub(crate) struct EngineConfig {
     /// Opened at most.
     pub(crate) max_conns: usize,
     pub(crate) connect_timeout_ns: u64,
+    /// Never sleep.
+    pub(crate) busy_poll: bool,
     /// An answer 2xx that is not later than this is good; `None` counts none.
     pub(crate) good_within_ns: Option<u64>,
     /// How long the last answers are awaited.
@@ -118,6 +118,8 @@ pub(crate) struct Engine<'a, W> {
     opened: usize,
     /// Requests on their way.
     busy: usize,
+    /// All first connections were made or have failed once: none is tried again before.
+    started: bool,
     draining: bool,
     /// What was read from a socket, and what TLS made of it.
     buffer: Box<[u8]>,
@@ -128,6 +130,7 @@ pub(crate) struct Engine<'a, W> {
     learned: Learned,
     window: Window,
     ticker: Ticker,
+    waking: Waking,
     next_scan: u64,
     /// When the last wait ended, and how many requests had been sent by then: for telling spinning from work.
     waited_until: (u64, u64),
@@ -156,6 +159,7 @@ impl<'a, W: Work> Engine<'a, W> {
             connecting: 0,
             opened: 0,
             busy: 0,
+            started: false,
             draining: false,
             buffer: vec![0; BUFFER].into_boxed_slice(),
             plain: vec![0; if config.tls.is_some() { BUFFER } else { 0 }].into_boxed_slice(),
@@ -164,6 +168,7 @@ impl<'a, W: Work> Engine<'a, W> {
             learned: Learned::default(),
             window: Window::default(),
             ticker: Ticker::new(),
+            waking: Waking::new(),
             next_scan: 0,
             waited_until: (0, 0),
             config,
@@ -186,6 +191,7 @@ impl<'a, W: Work> Engine<'a, W> {
             (0..count).for_each(|index| self.handle_event(index));
             self.scan(self.clock.now());
         }
+        self.started = true;
         Ok(self.connected)
     }
 
@@ -345,26 +351,41 @@ impl<'a, W: Work> Engine<'a, W> {
     fn wait(&mut self, end: u64) -> io::Result<()> {
         let now = self.clock.now();
         let mut wake = self.next_scan.min(self.ticker.next()).min(end);
-        let mut spin = false;
-        if self.can_send()
+        let mut spin = self.config.busy_poll;
+        let mut timed = None;
+        if W::PACED
+            && self.can_send()
             && let Some(due) = self.work.next_due()
         {
-            wake = wake.min(due);
-            if self.work.rate() > SPIN_RATE {
-                wake = wake.saturating_sub(SPIN_NS);
-                spin = wake <= now;
+            let plan = self.waking.plan(now, due, self.work.rate());
+            spin |= plan.spin;
+            if plan.at < wake {
+                wake = plan.at;
+                timed = (plan.at > now).then_some(plan.at);
             }
         }
-        let count = self.epoll.wait(wake.saturating_sub(now))?;
+        let timeout = if spin { 0 } else { wake.saturating_sub(now) };
+        let count = self.epoll.wait(timeout)?;
         (0..count).for_each(|index| self.handle_event(index));
+        if count == 0
+            && !spin
+            && let Some(at) = timed
+        {
+            self.waking.slept(at, self.clock.now());
+        }
         if spin {
-            let (after, sent) = (self.clock.now(), self.window.counts.sent);
-            if count == 0 && self.waited_until.1 == sent {
-                self.window.counts.spin_ns += (after - self.waited_until.0).min(SPIN_TURN_NS);
-            }
-            self.waited_until = (after, sent);
+            self.count_spinning(count);
         }
         Ok(())
+    }
+
+    /// A turn in which nothing came and nothing was sent is no work.
+    fn count_spinning(&mut self, events: usize) {
+        let (after, sent) = (self.clock.now(), self.window.counts.sent);
+        if events == 0 && self.waited_until.1 == sent {
+            self.window.counts.spin_ns += (after - self.waited_until.0).min(SPIN_TURN_NS);
+        }
+        self.waited_until = (after, sent);
     }
 
     /// Looks at every connection's deadline or back-off.
@@ -385,7 +406,7 @@ impl<'a, W: Work> Engine<'a, W> {
                 State::Connecting { deadline, .. } if now >= deadline => {
                     self.connect_failed(slot, ErrorClass::ConnectTimeout, now);
                 }
-                State::Backoff { until } if now >= until && !self.draining => self.open(slot),
+                State::Backoff { until } if now >= until && self.started && !self.draining => self.open(slot),
                 _ => {}
             }
         }

@@ -211,6 +211,7 @@ pub fn run_users(
             connections,
             max_conns: connections,
             connect_timeout_ns: connect_timeout.as_nanos() as u64,
+            busy_poll: false,
             good_within_ns: None,
             drain_ns: drain.as_nanos() as u64,
             first_window_ns: plan.first_window_ns(),

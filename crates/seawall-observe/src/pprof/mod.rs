@@ -59,6 +59,7 @@ pub use collect::CpuMethod;
 pub use route::Section;
 #[cfg(feature = "admin")]
 pub use runtime::tokio_runtime;
+pub use threads::provide_stacks;
 pub use token::Token;
 
 const NO_FRAME_POINTERS: &str = "stacks cannot be walked: build with `-C force-frame-pointers=yes`, \
@@ -167,13 +168,19 @@ impl Pprof {
         let _ = self.0.tasks.set(tasks.clone());
     }
 
+    /// What a request has to carry, if anything.
+    #[cfg(feature = "admin")]
+    pub(crate) fn token(&self) -> Option<&Token> {
+        self.0.config.token.as_ref()
+    }
+
     #[cfg(feature = "tasks")]
     fn tasks(&self) -> Option<&seawall_tasks::Tasks> {
         self.0.tasks.get()
     }
 
     /// Adds what `source` answers to a section, under `name`. It is called at each request for the page and must not
-    /// block.
+    /// block. Null is nothing to show. [`Admin`](crate::Admin) has added what the registry knows already.
     ///
     /// ```
     /// # use seawall_observe::{Pprof, PprofConfig, Section};
@@ -254,7 +261,8 @@ impl Pprof {
     fn section(&self, section: Section) -> Result<Response<Bytes>, Refusal> {
         let sections = self.0.sections.read();
         let ours = sections.iter().filter(|((of, _), _)| *of == section.name());
-        let shown: BTreeMap<_, _> = ours.map(|((_, name), source)| (*name, source())).collect();
+        let shown = ours.map(|((_, name), source)| (*name, source())).filter(|(_, value)| !value.is_null());
+        let shown: BTreeMap<_, _> = shown.collect();
         if shown.is_empty() {
             let reason = format!("nothing shows its {} here: Pprof::show(Section::..)", section.name());
             return Err(Refusal::Unavailable(reason));

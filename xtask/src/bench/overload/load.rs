@@ -166,7 +166,7 @@ impl Generator {
     fn command(&self, url: &str, pace: &Pace, length: Length) -> Command {
         let mut command = Command::new("taskset");
         command.args(["-c", CLIENT_CORE]).args(&self.prefix).arg(&self.program);
-        command.args(["load", url, "-t", "1"]);
+        command.args(["load", url, "-t", "1", "--no-self-test"]);
         command.args(["--good-within", GOOD_WITHIN, "--timeout", TIMEOUT, "--series-every", "250ms"]);
         command.arg("--warmup").arg(format!("{}ms", length.warmup_ms));
         match pace {

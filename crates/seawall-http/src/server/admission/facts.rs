@@ -13,7 +13,10 @@ use super::Dispatcher;
 /// The gauges of one worker.
 pub(in crate::server) struct Facts {
     dispatcher: Arc<Dispatcher>,
+    worker: usize,
     gauges: Gauges,
+    /// As it was when it was last told.
+    overloaded: bool,
 }
 
 struct Gauges {
@@ -29,18 +32,38 @@ struct Gauges {
 
 impl Facts {
     pub(in crate::server) fn new(dispatcher: &Arc<Dispatcher>, worker: usize, registry: &Registry) -> Self {
-        Self { dispatcher: Arc::clone(dispatcher), gauges: Gauges::new(&worker.to_string(), registry) }
+        let gauges = Gauges::new(&worker.to_string(), registry);
+        Self { dispatcher: Arc::clone(dispatcher), worker, gauges, overloaded: false }
     }
 
     /// Publishes all of `all` once a second, for as long as it is polled.
-    pub(in crate::server) async fn publish(all: Vec<Self>) -> Infallible {
+    pub(in crate::server) async fn publish(mut all: Vec<Self>) -> Infallible {
         let mut seconds = interval(Duration::from_secs(1));
         seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             seconds.tick().await;
-            for Self { dispatcher, gauges } in &all {
-                gauges.set(&dispatcher.facts());
-            }
+            all.iter_mut().for_each(Self::tell);
+        }
+    }
+
+    fn tell(&mut self) {
+        let facts = self.dispatcher.facts();
+        self.gauges.set(&facts);
+        let AdmissionFacts { overloaded, limit, in_flight, queued, .. } = facts;
+        if std::mem::replace(&mut self.overloaded, overloaded) == overloaded {
+            return;
+        }
+        let worker = self.worker;
+        if overloaded {
+            tracing::warn!(
+                worker,
+                limit,
+                in_flight,
+                queued,
+                "overload: the newest go first, and what is stale goes"
+            );
+        } else {
+            tracing::info!(worker, limit, in_flight, "the overload is over");
         }
     }
 }

@@ -65,7 +65,8 @@ enum Drive {
 }
 
 impl Dispatcher {
-    /// For a worker whose tasks run one after the other if `in_order`.
+    /// For a worker whose tasks run one after the other if `in_order`. Workers of one service have the same `start`, so
+    /// that they measure at the same time what they may disturb each other with.
     ///
     /// # Errors
     /// If a field of `config` is outside its range.
@@ -73,12 +74,13 @@ impl Dispatcher {
         config: &AdmissionConfig,
         hard_cap: Gate,
         in_order: bool,
+        start: Instant,
         registry: &Registry,
     ) -> Result<Arc<Self>, ConfigError> {
         let news = Arc::new(Notify::new());
         let told = Arc::clone(&news);
         let on_room = move || told.notify_one();
-        let admission = Admission::driven(config, Some(hard_cap), clock::now(), on_room)?;
+        let admission = Admission::driven(config, Some(hard_cap), start, on_room)?;
         let waited = registry.timer(
             "seawall_admission_queue_wait_seconds",
             "Time that requests waited in the queue before they were started.",
@@ -120,7 +122,9 @@ impl Dispatcher {
     /// # Errors
     /// If a field is outside its range; everything stays as it was.
     pub(super) fn reconfigure(&self, config: &AdmissionConfig) -> Result<(), ConfigError> {
-        self.admission.reconfigure(config, clock::now())
+        self.admission.reconfigure(config, clock::now())?;
+        self.news.notify_one(); // whoever waits may have room now
+        Ok(())
     }
 
     /// Drives the queue for as long as it is polled. One per worker, as a task of its runtime.

@@ -32,9 +32,6 @@ pub struct TlsConfig {
     /// How long a handshake may take, its wait for a turn included; the connection is closed then. More than zero, at
     /// most 5 min. Default 10 s.
     pub handshake_timeout: Duration,
-    /// Handshakes under way at once, counted from the client's first message on. Further ones wait for their turn, in
-    /// order, within their own timeout. 1 to 1,000,000. Default 4096.
-    pub max_handshakes: u32,
     /// How often files are looked at for new content, 1 s to 1 day; `None`: only when [`Tls::reload`] is called.
     /// Default 60 s.
     ///
@@ -54,7 +51,6 @@ impl Default for TlsConfig {
             min_version: TlsVersion::V1_2,
             http2: true,
             handshake_timeout: Duration::from_secs(10),
-            max_handshakes: 4096,
             reload_every: Some(Duration::from_secs(60)),
             #[cfg(feature = "acme")]
             acme: None,

@@ -3,8 +3,8 @@
 //! A [`Tls`] holds what is in force: one pointer, which a reload replaces. A connection takes it when its handshake
 //! begins and keeps it, so that a reload drops nothing. A reload that fails changes nothing.
 //!
-//! A handshake counts, and may wait for its turn, from the client's first message on: whoever connects and says nothing
-//! takes nobody's turn.
+//! A handshake waits for its turn once the client's first message is there, computes, and gives the turn on when its
+//! answer is on its way: whoever connects and says nothing, or stops in the middle, takes nobody's turn.
 
 #[cfg(feature = "acme")]
 mod acme;
@@ -14,11 +14,16 @@ mod info;
 mod load;
 mod reload;
 mod resolver;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -27,7 +32,8 @@ use rustls::server::{Acceptor, ProducesTickets};
 use seawall_core::ConfigError;
 #[cfg(feature = "acme")]
 use tokio::io::AsyncWriteExt as _;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::task::yield_now;
 use tokio::time::timeout;
 use tokio_rustls::LazyConfigAcceptor;
 
@@ -52,7 +58,6 @@ struct Shared {
     current: ArcSwap<rustls::ServerConfig>,
     /// What was read last, whether or not it could be used: so that a broken file is reported once.
     seen: Mutex<Fingerprint>,
-    turns: Semaphore,
     #[cfg(feature = "acme")]
     acme: Option<Arc<acme::Acme>>,
 }
@@ -74,13 +79,11 @@ impl Tls {
             acme: acme.as_ref(),
         };
         let current = load::server_config(config, &contents, &sources)?;
-        let turns = usize::try_from(config.max_handshakes).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
         Ok(Self(Arc::new(Shared {
             config: config.clone(),
             ticketer,
             current: ArcSwap::from_pointee(current),
             seen: Mutex::new(contents.fingerprint()),
-            turns: Semaphore::new(turns),
             #[cfg(feature = "acme")]
             acme,
         })))
@@ -144,25 +147,67 @@ impl Tls {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// The handshake. The client is told why, if it fails.
-    pub(super) async fn accept(&self, stream: Stream) -> io::Result<(Stream, TlsInfo)> {
+    /// The handshake, which computes when one of the `turns` is its own. The client is told why, if it fails.
+    pub(super) async fn accept(&self, stream: Stream, turns: &Semaphore) -> io::Result<(Stream, TlsInfo)> {
+        let mut waits = false;
         let handshake = async {
             let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
-            let _turn = self.0.turns.acquire().await.map_err(io::Error::other)?;
+            waits = true;
+            let turn = turns.acquire().await.map_err(io::Error::other)?;
+            waits = false;
             #[cfg(feature = "acme")]
             if let Some(acme) = &self.0.acme
                 && let Some(challenge) = acme.challenge(&start.client_hello())
             {
-                let mut seen = start.into_stream(challenge).await?;
+                let mut seen = in_turn(|| start.into_stream(challenge), turn).await?;
                 let _ = seen.shutdown().await; // the authority has what it came for
                 return Err(io::Error::other(Proven));
             }
-            start.into_stream(self.0.current.load_full()).await
+            in_turn(|| start.into_stream(self.0.current.load_full()), turn).await
         };
-        let late = |_| io::Error::new(io::ErrorKind::TimedOut, "the TLS handshake took too long");
-        let stream = timeout(self.0.config.handshake_timeout, handshake).await.map_err(late)??;
+        let ended = timeout(self.0.config.handshake_timeout, handshake).await;
+        let stream = ended.map_err(|_| if waits { NoTurn::error() } else { late() })??;
         let info = TlsInfo::of(stream.get_ref().1);
         Ok((Stream::Tls(Box::new(stream)), info))
+    }
+}
+
+fn late() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "the TLS handshake took too long")
+}
+
+/// A handshake that ended because no turn came in its time: the server's fault, not the client's.
+#[derive(Debug)]
+pub(super) struct NoTurn;
+
+impl NoTurn {
+    fn error() -> io::Error {
+        io::Error::new(io::ErrorKind::TimedOut, Self)
+    }
+
+    pub(super) fn is(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Self>)
+    }
+}
+
+impl fmt::Display for NoTurn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the TLS handshake did not get its turn in time")
+    }
+}
+
+impl std::error::Error for NoTurn {}
+
+/// Begins a handshake and goes on with it. The turn lasts while it computes: until its first answer is made, and all that
+/// was ready beside it has run, so that of all handshakes only so many stand before the next look at the sockets.
+async fn in_turn<F: Future>(begin: impl FnOnce() -> F, turn: SemaphorePermit<'_>) -> F::Output {
+    let mut handshake = pin!(begin());
+    let first = poll_fn(|cx| Poll::Ready(handshake.as_mut().poll(cx))).await;
+    yield_now().await;
+    drop(turn);
+    match first {
+        Poll::Ready(done) => done,
+        Poll::Pending => handshake.await,
     }
 }
 
@@ -179,7 +224,6 @@ fn check(config: &TlsConfig) -> Result<(), ConfigError> {
         min_version: _,
         http2: _,
         handshake_timeout,
-        max_handshakes,
         reload_every,
         #[cfg(feature = "acme")]
         acme,
@@ -194,9 +238,6 @@ fn check(config: &TlsConfig) -> Result<(), ConfigError> {
     if handshake_timeout.is_zero() || *handshake_timeout > Duration::from_secs(300) {
         let value = format!("{handshake_timeout:?}");
         return Err(ConfigError::new("tls.handshake_timeout", value, "more than zero, at most 5 min"));
-    }
-    if !(1..=1_000_000).contains(max_handshakes) {
-        return Err(ConfigError::new("tls.max_handshakes", max_handshakes, "1 to 1000000"));
     }
     let pauses = Duration::from_secs(1)..=Duration::from_secs(86_400);
     if let Some(pause) = reload_every.filter(|pause| !pauses.contains(pause)) {

@@ -148,6 +148,34 @@ fn exceptions_are_not_counted() {
 }
 
 #[test]
+fn a_quota_changes_while_it_works_and_debts_stay() {
+    let limiter = RateLimiter::new(&two()).unwrap();
+    let live = limiter.live().unwrap();
+    let client = client(limiter);
+    let status = |peer| get(&client, peer).status().as_u16();
+    assert_eq!(["192.0.2.1:1"; 3].map(status), [200, 200, 429]);
+    live.set_json(r#"{"requests": 4}"#, "a test").unwrap();
+    assert_eq!(live.name(), "rate_limiter.default");
+    // Of four per two hours it owes what two per two hours took: the two hours that all four take.
+    assert_eq!(status("192.0.2.1:1"), 429);
+    assert_eq!(["192.0.2.2:1"; 5].map(status), [200, 200, 200, 200, 429]);
+    assert_eq!(get(&client, "192.0.2.3:1").header("ratelimit-policy"), "\"default\";q=4;w=7200");
+    live.set_json(r#"{"requests": 8, "per": 7200, "burst": 16}"#, "a test").unwrap();
+    assert_eq!(status("192.0.2.1:1"), 200, "more burst lets more debts be");
+    for (json, problem) in [
+        (r#"{"requests": 0}"#, "`rate_limiter.requests` is 0, but must be at least 1"),
+        (
+            r#"{"max_keys": 9}"#,
+            "`rate_limiter.default.max_keys`: unknown field `max_keys`, expected one of `requests`, `per`, `burst`",
+        ),
+        (r#"{"burst": 1000001}"#, "`rate_limiter.burst` is 1000001, but must be 1 to 1000000"),
+    ] {
+        assert_eq!(live.set_json(json, "a test").unwrap_err().to_string(), problem);
+    }
+    assert_eq!(live.get().burst, 16);
+}
+
+#[test]
 fn rates_that_are_none_are_refused() {
     refused(
         RateLimiterConfig { requests: 0, ..two() },
@@ -155,7 +183,7 @@ fn rates_that_are_none_are_refused() {
     );
     refused(
         RateLimiterConfig { per: Duration::ZERO, ..two() },
-        "`rate_limit.interval` is 0ns, but must be 1 ns to 1 day",
+        "`rate_limiter.per` is 0ns, but must be more than zero, and at most a day for each request",
     );
     refused(
         RateLimiterConfig { ipv6_prefix: 0, ..two() },

@@ -65,6 +65,35 @@ pub(crate) fn wants_a_core(id: u32) -> bool {
     stat::stat(&text).is_some_and(|stat| stat.state == 'R')
 }
 
+/// Frames in the line of a stack, the innermost; and its bytes.
+const MOST_FRAMES: usize = 48;
+const LONGEST_LINE: usize = 8 << 10;
+
+/// Lets the watchdog of a server say where a worker is that does not let go; [`Admin`](crate::Admin) does it too. It costs
+/// nothing until a worker is stuck: then its thread is sent a signal, as for a profile, and the first time the names of
+/// the program are read. What was provided to [`seawall_core::stacks`] before stays.
+pub fn provide_stacks() {
+    super::symbols::learn_code();
+    seawall_core::stacks::provide(line);
+}
+
+/// Where a thread is, innermost frame first.
+fn line(id: u32) -> Option<String> {
+    let stacks = ask(&[id]).ok()?;
+    let frames = super::symbols::lines(&stacks).remove(&id)?;
+    let mut line = String::new();
+    for frame in frames.iter().take(MOST_FRAMES) {
+        if line.len() + frame.len() > LONGEST_LINE {
+            break;
+        }
+        if !line.is_empty() {
+            line.push_str(" < ");
+        }
+        line.push_str(frame);
+    }
+    Some(line)
+}
+
 /// Asks threads for their stacks; those that answer in time are in the result.
 ///
 /// # Errors
