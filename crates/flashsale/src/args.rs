@@ -18,6 +18,10 @@ Usage: flashsale [OPTIONS]
   --pay-timeout TIME      time to pay a confirmed order             [default: 30s]
   --per-user-limit N      units of a product one user may hold      [default: 1]
   --workers N             threads that serve; 0 is one per core     [default: 0]
+  --readers N             threads that read the database            [default: 2]
+  --cache on|off          keep products and stock in memory         [default: on]
+  --deduct queue|request  deduct the stock afterwards, or before
+                          the buyer is answered                     [default: queue]
   -h, --help              this text
 
 TIME is a number with a unit: 500ms, 30s, 5m.
@@ -53,10 +57,19 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Option<FlashsaleC
             "--pay-timeout" => config.pay_timeout = time(&name, &value()?)?,
             "--per-user-limit" => config.per_user_limit = read(&name, &value()?, "a number")?,
             "--workers" => config.workers = read(&name, &value()?, "a number")?,
+            "--readers" => config.readers = read(&name, &value()?, "a number")?,
+            "--cache" => config.cache = one_of(&name, &value()?, ["off", "on"])?,
+            "--deduct" => config.deduct_in_request = one_of(&name, &value()?, ["queue", "request"])?,
             _ => return Err(format!("there is no option {name}; try --help")),
         }
     }
     Ok(Some(config))
+}
+
+/// Whether the value is the second of two words.
+fn one_of(name: &str, value: &str, words: [&str; 2]) -> Result<bool, String> {
+    let at = words.iter().position(|word| *word == value);
+    at.map(|at| at == 1).ok_or_else(|| format!("{name} is {value}, but must be {} or {}", words[0], words[1]))
 }
 
 fn read<T: std::str::FromStr>(name: &str, value: &str, wanted: &str) -> Result<T, String> {
@@ -93,13 +106,14 @@ mod tests {
     #[test]
     fn every_option_is_read() {
         let line = "--listen 127.0.0.1:1 --admin-listen=127.0.0.1:2 --data-dir d --units 7 --sale-starts-in 5m \
-                    --pay-timeout 500ms --per-user-limit 3 --workers 2";
+                    --pay-timeout 500ms --per-user-limit 3 --workers 2 --readers 5 --cache off --deduct request";
         let config = from(line).unwrap().unwrap();
         assert_eq!((config.listen.port(), config.admin_listen.port(), config.units), (1, 2, 7));
         assert_eq!(config.data_dir.to_str(), Some("d"));
         let times = (config.sale_starts_in, config.pay_timeout);
         assert_eq!(times, (Duration::from_secs(300), Duration::from_millis(500)));
-        assert_eq!((config.per_user_limit, config.workers), (3, 2));
+        assert_eq!((config.per_user_limit, config.workers, config.readers), (3, 2, 5));
+        assert_eq!((config.cache, config.deduct_in_request), (false, true));
     }
 
     #[test]
@@ -120,6 +134,11 @@ mod tests {
     #[test]
     fn a_time_without_a_unit_is_refused() {
         refused("--pay-timeout 30", "--pay-timeout is 30, but must be a time such as 500ms, 30s or 5m");
+    }
+
+    #[test]
+    fn a_word_that_is_neither_is_refused() {
+        refused("--cache maybe", "--cache is maybe, but must be off or on");
     }
 
     #[test]

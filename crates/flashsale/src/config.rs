@@ -28,6 +28,13 @@ pub struct FlashsaleConfig {
     pub per_user_limit: u32,
     /// Threads that serve requests, 0 to 1,024; 0 takes one per core. Default 0.
     pub workers: usize,
+    /// Threads that read the database, 1 to 64. Default 2.
+    pub readers: usize,
+    /// Products and stock are kept in memory for a moment. Without it each page asks the database. Default true.
+    pub cache: bool,
+    /// The stock is deducted before the buyer is answered, with a commit of its own, instead of by the worker afterwards:
+    /// how it is done before somebody measures. Default false.
+    pub deduct_in_request: bool,
 }
 
 impl Default for FlashsaleConfig {
@@ -41,6 +48,9 @@ impl Default for FlashsaleConfig {
             pay_timeout: Duration::from_secs(30),
             per_user_limit: 1,
             workers: 0,
+            readers: 2,
+            cache: true,
+            deduct_in_request: false,
         }
     }
 }
@@ -56,6 +66,7 @@ impl FlashsaleConfig {
         within("units", self.units, 1, 1_000_000_000)?;
         within("per_user_limit", self.per_user_limit.into(), 1, 1_000)?;
         within("workers", self.workers as u64, 0, 1_024)?;
+        within("readers", self.readers as u64, 1, 64)?;
         let (shortest, day) = (Duration::from_millis(100), Duration::from_secs(86_400));
         if !(shortest..=day).contains(&self.pay_timeout) {
             return Err(ConfigError::new(
@@ -96,6 +107,11 @@ mod tests {
     #[test]
     fn a_limit_of_nothing_is_refused() {
         check(|c| c.per_user_limit = 0, "`per_user_limit` is 0, but must be 1 to 1000");
+    }
+
+    #[test]
+    fn a_database_without_readers_is_refused() {
+        check(|c| c.readers = 0, "`readers` is 0, but must be 1 to 64");
     }
 
     #[test]

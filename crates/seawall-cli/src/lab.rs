@@ -1,13 +1,22 @@
-//! `seawall lab`: what surrounds the load: the knee, how a service grows, where its time goes, and why it is slow.
+//! `seawall lab`: what surrounds the load: the knee, how a service grows, where its time goes, why it is slow, builds against
+//! each other, the whole cycle, the history of runs, reports.
 //!
 //! Here is only which command runs. Each is a module; what they decide is seawall-lab's.
 
+pub(crate) mod blocks;
 mod common;
+mod compare;
+mod cycle;
 mod diagnose;
 mod doctor;
+mod facts;
 mod find_max;
+mod history;
+mod output;
 mod profile;
+mod report;
 mod scale;
+pub(crate) mod server;
 mod text;
 
 use std::process::ExitCode;
@@ -23,8 +32,14 @@ const USAGE: u8 = 2;
 const SLO_BROKEN: u8 = 3;
 /// Exit code of a measurement that does not count.
 const INVALID: u8 = 4;
+/// Exit code of a regression that is proven.
+const REGRESSION: u8 = 5;
 /// Exit code after Ctrl-C.
 const INTERRUPTED: u8 = 130;
+
+const EXIT_CODES: &str = "Exit codes:
+  0 nothing is worse   1 the run failed, or a gain that was required is not proven   2 wrong arguments
+  3 an objective is broken   4 INVALID: too few blocks count   5 a regression is proven   130 interrupted";
 
 /// Arguments of `seawall lab`.
 #[derive(Debug, Args)]
@@ -43,6 +58,14 @@ enum LabCommand {
     Profile(Box<profile::ProfileArgs>),
     /// Why is it slow? Load, signals and profiles in, ranked causes out
     Diagnose(Box<diagnose::DiagnoseArgs>),
+    /// Which of two builds is better, and is that proven?
+    Compare(Box<compare::CompareArgs>),
+    /// Baseline, diagnosis, changes, comparison, report, out of one file, with an exit code for CI
+    Cycle(cycle::CycleArgs),
+    /// Stored runs, and where the service changed
+    History(history::HistoryArgs),
+    /// Makes a page out of the JSON that a lab command wrote
+    Report(report::ReportArgs),
     /// What can the lab see on this machine, and what would help?
     Doctor(doctor::DoctorArgs),
 }
@@ -50,13 +73,17 @@ enum LabCommand {
 /// Runs a lab command and says how the process should exit.
 ///
 /// # Errors
-/// A target that does not answer, a file that cannot be read or written.
+/// A target that does not answer, a command that cannot be started, a file that cannot be read or written.
 pub(crate) fn run(args: &LabArgs) -> Result<ExitCode> {
     match &args.command {
         LabCommand::FindMax(args) => find_max::run(args),
         LabCommand::Scale(args) => scale::run(args),
         LabCommand::Profile(args) => profile::run(args),
         LabCommand::Diagnose(args) => diagnose::run(args),
+        LabCommand::Compare(args) => compare::run(args),
+        LabCommand::Cycle(args) => cycle::run(args),
+        LabCommand::History(args) => history::run(args),
+        LabCommand::Report(args) => report::run(args),
         LabCommand::Doctor(args) => doctor::run(args),
     }
 }

@@ -6,7 +6,9 @@ use crate::diagnose::Diagnosis;
 use crate::laws::usl::{ScalePoint, UslFit};
 use crate::profile::Profile;
 use crate::report::Fact;
+use crate::report::lab::LabReport;
 use crate::search::KneeInterval;
+use crate::store::History;
 
 /// Grows when a field changes its meaning; new fields do not change it.
 pub const SCHEMA: u32 = 1;
@@ -42,6 +44,12 @@ pub enum Found {
     Profiles(Vec<Profile>),
     /// `seawall lab diagnose`.
     Diagnosis(Box<Diagnosis>),
+    /// `seawall lab compare`, with everything that its report shows.
+    Comparison(Box<LabReport>),
+    /// `seawall lab cycle`, likewise.
+    Cycle(Box<LabReport>),
+    /// `seawall lab history`.
+    History(History),
 }
 
 /// How throughput grows with concurrency.

@@ -7,6 +7,9 @@
 //! - [`laws`]: Little, utilisation, and the Universal Scalability Law. Pure.
 //! - [`profile`]: where the CPU and the memory went.
 //! - [`diagnose`]: signals in, ranked causes out.
+//! - [`stats`], [`compare`]: two builds against each other, with intervals and a noise floor. Pure.
+//! - [`store`]: runs that are kept, and their history.
+//! - [`cycle`]: baseline, changes, gate, as one file.
 //! - [`artifact`]: all of that as one JSON document.
 //! - [`report`]: one self-contained HTML file out of a plain data struct. Pure.
 //!
@@ -15,6 +18,8 @@
 
 pub mod artifact;
 mod clock;
+pub mod compare;
+pub mod cycle;
 pub mod diagnose;
 pub mod drive;
 pub mod find_max;
@@ -25,3 +30,5 @@ pub mod report;
 pub mod scale;
 pub mod search;
 pub mod signals;
+pub mod stats;
+pub mod store;

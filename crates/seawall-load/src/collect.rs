@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::engine::Message;
 use crate::error::ErrorClass;
-use crate::report::{Mode, Second, micros};
+use crate::report::{Mode, Second, Slice, micros};
 use crate::schedule::Pace;
 use crate::validity::{ACCEPTED_LAG_OF_USERS_US, ACCEPTED_LAG_US, SelfCheck};
 use crate::warmup::{Glimpse, is_steady};
@@ -25,6 +25,8 @@ pub(crate) struct Totals {
     pub(crate) whole: Counts,
     pub(crate) threads: Vec<ThreadTotals>,
     pub(crate) series: Vec<Second>,
+    /// One per row of `series`.
+    pub(crate) slices: Vec<Slice>,
     pub(crate) backlog: u64,
     /// Requests that were due in the measurement; `None` if nothing is due by the clock.
     pub(crate) due: Option<f64>,
@@ -243,6 +245,7 @@ impl Collector {
         if seconds <= 0.0 {
             return false;
         }
+        self.totals.slices.push(Slice::of(&row, !self.is_measured(&row)));
         self.totals.series.push(Second {
             t: row.start_ns as f64 / 1e9,
             seconds,

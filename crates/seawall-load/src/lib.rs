@@ -55,7 +55,7 @@ pub use duration::parse_duration;
 pub use error::{ErrorClass, LoadError};
 pub use form::{FormPart, FormValue};
 pub use load::Load;
-pub use report::{CurvePoint, Good, LabelReport, Latency, Mode, Report, Second};
+pub use report::{CELLS_PER_OCTAVE, CurvePoint, Good, LabelReport, Latency, Mode, Report, Second, Slice};
 pub use request::Request;
 pub use schedule::{Arrivals, Stage};
 pub use seawall_core::{ConfigError, Histogram};

@@ -127,6 +127,48 @@ pub struct Report {
     /// All of `service_us`.
     #[serde(skip)]
     pub service: Histogram,
+    /// The latencies of each row of `series`, coarsely: for a heat map.
+    #[serde(skip)]
+    pub slices: Vec<Slice>,
+}
+
+/// Parts of an octave that [`Slice::cells`] tells apart.
+pub const CELLS_PER_OCTAVE: u32 = 8;
+
+/// The latencies of one row of the series, coarsely. A row has at most some three hundred cells.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Slice {
+    /// Start, in seconds since the run's start (warm-up included).
+    pub t: f64,
+    /// Length in seconds.
+    pub seconds: f64,
+    /// Part of the warm-up.
+    pub warmup: bool,
+    /// 99.9th percentile, in microseconds; 0 without an answer.
+    pub p999_us: f64,
+    /// Cell and count, by rising cell: cell `i` holds latencies from `2^(i / 8)` ns up to the next cell's.
+    pub cells: Vec<(u32, u64)>,
+}
+
+impl Slice {
+    pub(crate) fn of(row: &Window, warmup: bool) -> Self {
+        let mut cells: Vec<(u32, u64)> = Vec::new();
+        for (low, high, count) in row.latency.iter() {
+            let middle = (low + (high - low) / 2).max(1) as f64;
+            let cell = (middle.log2() * f64::from(CELLS_PER_OCTAVE)) as u32;
+            match cells.last_mut() {
+                Some(last) if last.0 == cell => last.1 += count,
+                _ => cells.push((cell, count)),
+            }
+        }
+        Self {
+            t: row.start_ns as f64 / 1e9,
+            seconds: row.seconds(),
+            warmup,
+            p999_us: micros(row.latency.quantile(0.999)),
+            cells,
+        }
+    }
 }
 
 /// Answers 2xx, and how many of them came soon enough: what a service under too much load still does for its users.
@@ -302,6 +344,7 @@ impl Report {
             connections: setup.connections,
             threads: setup.threads,
             series: totals.series,
+            slices: totals.slices,
         }
     }
 
@@ -402,6 +445,17 @@ mod tests {
             points.windows(2).all(|pair| pair[0].q < pair[1].q && pair[0].latency_us <= pair[1].latency_us)
         );
         assert_eq!(points.last().unwrap().latency_us, 1_000_000.0);
+    }
+
+    #[test]
+    fn a_slice_keeps_every_count_in_rising_cells() {
+        let mut row = Window::starting_at(0);
+        (1..=5_000u64).for_each(|micros| row.latency.record(micros * 1_000));
+        let slice = Slice::of(&row, true);
+        assert_eq!(slice.cells.iter().map(|(_, count)| count).sum::<u64>(), 5_000);
+        assert!(slice.cells.windows(2).all(|pair| pair[0].0 < pair[1].0));
+        let low = 2f64.powf(f64::from(slice.cells[0].0) / 8.0);
+        assert!(low <= 1_000.0 && slice.cells.len() <= 8 * 13 + 1, "{low} {}", slice.cells.len());
     }
 
     #[test]

@@ -8,6 +8,7 @@
 pub(crate) mod admission;
 mod error;
 mod expiry;
+mod metrics;
 mod orders;
 pub mod schema;
 mod settle;
@@ -17,7 +18,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use seawall::core::metrics::{Counter, Registry};
+use seawall::core::metrics::Registry;
 use seawall::data::cache::{Cache, CacheConfig};
 use seawall::data::queue::{Inbox, Queue, QueueConfig, QueueStats, Worker};
 use seawall::data::sql::{Conn, SqlError, Sqlite, SqliteConfig, Tx};
@@ -27,6 +28,7 @@ pub use self::orders::{NewOrder, Order};
 
 use self::admission::{Admission, InFlight};
 use self::expiry::Expiry;
+use self::metrics::Metrics;
 use self::steps::{Careful, Steps};
 use crate::clock::{SystemWallClock, WallClock, millis};
 use crate::config::FlashsaleConfig;
@@ -88,35 +90,11 @@ pub(crate) struct Parts {
     stocks: Cache<u64, Stock>,
     pay_timeout_ms: u64,
     per_user_limit: u32,
+    cached: bool,
+    deduct_in_request: bool,
     steps: Box<dyn Steps>,
     clock: Arc<dyn WallClock>,
     metrics: Metrics,
-}
-
-struct Metrics {
-    placed: Counter,
-    replayed: Counter,
-    refused: Counter,
-    confirmed: Counter,
-    rejected: Counter,
-    released: Counter,
-}
-
-impl Metrics {
-    fn new(registry: &Registry) -> Self {
-        let orders = |event| {
-            let labels = [("event", event)];
-            registry.counter("flashsale_orders_total", "Orders, by what happened to them.", &labels)
-        };
-        Self {
-            placed: orders("placed"),
-            replayed: orders("replayed"),
-            refused: orders("refused"),
-            confirmed: orders("confirmed"),
-            rejected: orders("rejected"),
-            released: orders("released"),
-        }
-    }
 }
 
 /// What works in the background of an open shop.
@@ -158,7 +136,10 @@ impl Shop {
         std::fs::create_dir_all(&config.data_dir)
             .map_err(|error| format!("cannot make {}: {error}", config.data_dir.display()))?;
         let path = config.data_dir.join(schema::FILE);
-        let db = Sqlite::open(&SqliteConfig { path, ..SqliteConfig::default() }, registry)?;
+        let db = Sqlite::open(
+            &SqliteConfig { path, readers: config.readers, ..SqliteConfig::default() },
+            registry,
+        )?;
         let (units, starts) = (config.units, clock.unix_ms().saturating_add(millis(config.sale_starts_in)));
         db.write_blocking(move |tx| schema::prepare(tx, products, units, starts))?;
         let queue = QueueConfig { name: "orders".to_owned(), max_depth: 200_000, ..QueueConfig::default() };
@@ -171,6 +152,8 @@ impl Shop {
             stocks: Cache::new(&cache("stocks", schema::PRODUCTS, 100, 1_000), registry)?,
             pay_timeout_ms: millis(config.pay_timeout),
             per_user_limit: config.per_user_limit,
+            cached: config.cache,
+            deduct_in_request: config.deduct_in_request,
             steps,
             clock,
             metrics: Metrics::new(registry),
@@ -231,7 +214,13 @@ impl Shop {
             tx.on_end(move |_| drop(on_its_way));
             task.intend(tx, &order, now_ms)
         };
-        parts.steps.acknowledge(Box::pin(parts.db.write(write))).await
+        let placed = parts.steps.acknowledge(Box::pin(parts.db.write(write))).await?;
+        if parts.deduct_in_request {
+            let task = Arc::clone(parts);
+            let settle = move |tx: &Tx<'_>| settle::settle_now(&task, tx, placed.order_id);
+            parts.db.write(settle).await?;
+        }
+        Ok(placed)
     }
 
     /// Marks a confirmed order as paid. Paying a paid order changes nothing and succeeds.
@@ -301,6 +290,9 @@ impl Shop {
             let product = found.into_iter().next().filter(|product| product.id == id);
             product.map(Arc::new).ok_or(ShopError::UnknownProduct(id))
         };
+        if !self.0.cached {
+            return load().await;
+        }
         self.0.products.get_or_load(&id, load).await
     }
 
@@ -326,6 +318,9 @@ impl Shop {
             };
             self.0.db.read(read).await?.ok_or(ShopError::UnknownProduct(id))
         };
+        if !self.0.cached {
+            return load().await;
+        }
         self.0.stocks.get_or_load(&id, load).await
     }
 

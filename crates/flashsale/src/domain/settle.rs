@@ -24,10 +24,27 @@ fn settle_one(parts: &Arc<Parts>, tx: &Tx<'_>, delivery: &Delivery) -> Result<()
     if order.state == OrderState::Cancelled {
         return Ok(()); // before it was settled: it holds nothing
     }
-    if parts.steps.deduct(tx, &order)? {
+    if parts.deduct_in_request && order.state != OrderState::Pending {
+        return Ok(()); // settled before its buyer was answered
+    }
+    settle_order(parts, tx, &order)
+}
+
+/// Settles an order that was just placed, before its buyer is answered. Its message is still there: should this process end
+/// in between, the worker settles it after the next start.
+pub(super) fn settle_now(parts: &Arc<Parts>, tx: &Tx<'_>, order_id: u64) -> Result<(), ShopError> {
+    let order = parts.order(tx, order_id)?;
+    if order.state != OrderState::Pending {
+        return Ok(());
+    }
+    settle_order(parts, tx, &order)
+}
+
+fn settle_order(parts: &Arc<Parts>, tx: &Tx<'_>, order: &Order) -> Result<(), ShopError> {
+    if parts.steps.deduct(tx, order)? {
         let pay_by_ms = parts.clock.unix_ms().saturating_add(parts.pay_timeout_ms);
         orders::confirm(tx, order.id, pay_by_ms)?;
-        deducted(parts, tx, &order)
+        deducted(parts, tx, order)
     } else {
         orders::reject(tx, order.id)?;
         let rejected = parts.metrics.rejected.clone();

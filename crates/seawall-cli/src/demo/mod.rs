@@ -7,6 +7,7 @@
 //! interrupted.
 
 pub(crate) mod clock;
+mod cycle;
 pub(crate) mod environment;
 mod knee;
 pub(crate) mod progress;
@@ -26,7 +27,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use flashsale::checker::{Database, Rules};
 use seawall_lab::drive::Found;
-use seawall_lab::report::{Phase as Span, Report, Sale, html};
+use seawall_lab::report::{Cycle, Phase as Span, Report, Sale, html};
 use seawall_lab::search::Slo;
 use seawall_lab::signals::{self, Sampler, SamplerConfig, Series};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -71,6 +72,9 @@ pub(crate) struct DemoArgs {
     /// Also write the result as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Leave out the shop as it begins, its diagnosis and its repair
+    #[arg(long)]
+    skip_cycle: bool,
     /// Open the report in the browser
     #[arg(long)]
     open: bool,
@@ -122,7 +126,15 @@ pub(crate) fn run(args: &DemoArgs) -> Result<ExitCode> {
     let kept = verified.checks.iter().filter(|check| check.pass).count();
     phase.done(&format!("{kept} of {} kept", verified.checks.len()));
 
-    let report = report(args, &processors, measured, verified, began_at, began);
+    let cycle = if args.skip_cycle {
+        None
+    } else {
+        match cycle::run(&processors, HOT_PRODUCT, &progress, &interrupt) {
+            Err(_) if interrupt.load(Relaxed) => return Ok(ExitCode::from(INTERRUPTED)),
+            cycle => Some(cycle?),
+        }
+    };
+    let report = report(args, &processors, (measured, verified, cycle), began_at, began);
     let path = write(&report, Path::new(REPORT))?;
     let summary = Summary::of(&report, &path);
     if let Some(file) = &args.json {
@@ -233,8 +245,7 @@ fn sell(
 fn report(
     args: &DemoArgs,
     processors: &Processors,
-    measured: Measured,
-    verified: verify::Verified,
+    (measured, verified, cycle): (Measured, verify::Verified, Option<Cycle>),
     generated_at: String,
     began: Instant,
 ) -> Report {
@@ -256,6 +267,7 @@ fn report(
         slo: Slo::default(),
         knee: Some(phase),
         resources: Some(signals::resources(&series, processors.service.len() as f64, spans)),
+        cycle,
         sale: Some(Sale {
             units_initial: verified.units_initial,
             units_sold: verified.units_sold,

@@ -35,6 +35,21 @@ pub(crate) struct ServeArgs {
     /// Time to pay a confirmed order, in milliseconds.
     #[arg(long)]
     pay_timeout_ms: u64,
+    /// Where to serve; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// The admin listener, likewise.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    admin_listen: SocketAddr,
+    /// Threads that read the database.
+    #[arg(long, default_value_t = 2)]
+    readers: usize,
+    /// Ask the database for each page.
+    #[arg(long)]
+    no_cache: bool,
+    /// Deduct the stock before the buyer is answered.
+    #[arg(long)]
+    deduct_in_request: bool,
     /// Processors to run on.
     #[arg(long, value_delimiter = ',')]
     cpus: Vec<usize>,
@@ -48,8 +63,11 @@ pub(crate) fn serve(args: ServeArgs) -> Result<()> {
     sys::die_with_parent(args.parent).context("cannot tie the service to the demo")?;
     sys::pin(&args.cpus).with_context(|| format!("cannot pin the service to processors {:?}", args.cpus))?;
     flashsale::serve(&flashsale::FlashsaleConfig {
-        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-        admin_listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        listen: args.listen,
+        admin_listen: args.admin_listen,
+        readers: args.readers,
+        cache: !args.no_cache,
+        deduct_in_request: args.deduct_in_request,
         data_dir: args.data_dir,
         units: args.units,
         pay_timeout: Duration::from_millis(args.pay_timeout_ms),
@@ -61,11 +79,15 @@ pub(crate) fn serve(args: ServeArgs) -> Result<()> {
 
 /// A directory that is removed when dropped.
 #[derive(Debug)]
-struct FreshDir(PathBuf);
+pub(super) struct FreshDir(pub(super) PathBuf);
 
 impl FreshDir {
     fn new() -> Result<Self> {
-        let dir = std::env::temp_dir().join(format!("seawall-demo-{}", std::process::id()));
+        Self::named("demo")
+    }
+
+    pub(super) fn named(name: &str) -> Result<Self> {
+        let dir = std::env::temp_dir().join(format!("seawall-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&dir); // left by an earlier process of the same number
         fs::create_dir(&dir).with_context(|| format!("cannot make the directory {}", dir.display()))?;
         Ok(Self(dir))

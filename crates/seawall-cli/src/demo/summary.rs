@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use seawall_lab::compare::Outcome;
+use seawall_lab::diagnose::Cause;
 use seawall_lab::report::Report;
 use serde::Serialize;
 
@@ -36,6 +38,10 @@ pub(super) struct Summary {
     /// Why it does not.
     sale_invalid_because: Vec<String>,
     checker: BTreeMap<String, &'static str>,
+    /// The first cause that the lab named for the planted fault; none without the cycle.
+    cycle_cause: Option<Cause>,
+    /// What came of comparing the service with the fault and without it.
+    cycle_outcome: Option<Outcome>,
     /// Wall time of the demo, seconds.
     duration_s: f64,
     report_path: String,
@@ -65,6 +71,11 @@ impl Summary {
             sale_valid: sale.validity.valid,
             sale_invalid_because: sale.validity.reasons,
             checker: report.checks.iter().map(|check| (check.name.clone(), pass(check.pass))).collect(),
+            cycle_cause: report
+                .cycle
+                .as_ref()
+                .and_then(|cycle| Some(cycle.diagnosis.findings.first()?.cause)),
+            cycle_outcome: report.cycle.as_ref().map(|cycle| cycle.comparison.outcome),
             duration_s: report.duration_s,
             report_path: path.display().to_string(),
         }
@@ -161,6 +172,7 @@ mod tests {
             knee: None,
             resources: None,
             sale: Some(sale),
+            cycle: None,
             checks: vec![check("no_oversell", true), check("no_lost_order", pass)],
             environment: vec![],
         };

@@ -1,17 +1,17 @@
 //! Arguments and output that the lab's commands have in common: the target, its process, `-o json=FILE`.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use seawall_lab::artifact::{Artifact, Found, SCHEMA};
+use seawall_lab::artifact::Found;
 use seawall_lab::profile::fetch::{Endpoint, Secret};
 use seawall_load::LoadConfig;
 
-use crate::demo::{clock, environment};
+use super::facts;
+use super::output::{self, Out};
 use crate::load::args::{RequestArgs, TlsArgs};
 use crate::load::{stop_on_signals, values};
 
@@ -93,23 +93,15 @@ impl InsideArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub(super) struct OutArgs {
-    /// Also write the result: json=FILE; repeat for more
-    #[arg(short = 'o', long = "out", value_name = "json=FILE", value_parser = out)]
-    out: Vec<PathBuf>,
-}
-
-/// Reads `json=FILE`.
-fn out(text: &str) -> Result<PathBuf, String> {
-    match text.split_once('=') {
-        Some(("json", file)) if !file.is_empty() => Ok(file.into()),
-        _ => Err(format!("`{text}` is no output: write json=FILE")),
-    }
+    /// Also write the result: json=FILE, or html=FILE for a report; repeat for more
+    #[arg(short = 'o', long = "out", value_name = "KIND=FILE", value_parser = output::parse)]
+    out: Vec<Out>,
 }
 
 impl OutArgs {
     /// Files that cannot be written are known before the run begins.
     pub(super) fn check(&self) -> Result<()> {
-        for path in &self.out {
+        for Out::Json(path) | Out::Html(path) in &self.out {
             let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
             if folder.is_some_and(|folder| !folder.is_dir()) {
                 bail!("cannot write {}: its folder is not there", path.display());
@@ -123,47 +115,12 @@ impl OutArgs {
         if self.out.is_empty() {
             return Ok(());
         }
-        let artifact = artifact(target, found);
-        for path in &self.out {
-            let text = serde_json::to_string(&artifact)? + "\n";
-            std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
-        }
-        Ok(())
-    }
-}
-
-fn artifact(target: &str, found: Found) -> Artifact {
-    let quoted = |word: String| {
-        let plain = word.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./:=,+%@".contains(&b));
-        if plain && !word.is_empty() { word } else { format!("'{}'", word.replace('\'', "'\\''")) }
-    };
-    let arguments: Vec<String> = std::env::args().skip(1).map(quoted).collect();
-    Artifact {
-        schema: SCHEMA,
-        generator: format!("seawall {}", env!("CARGO_PKG_VERSION")),
-        made_at: environment::utc(clock::since_epoch()),
-        command: format!("seawall {}", arguments.join(" ")),
-        target: target.to_owned(),
-        environment: environment::facts(&[], &[], Vec::new())
-            .into_iter()
-            .filter(|fact| !fact.value.is_empty())
-            .collect(),
-        found,
+        let environment = facts::environment(&std::env::current_dir()?);
+        output::write(&self.out, &output::artifact(target, environment, found))
     }
 }
 
 /// The run was ended by Ctrl-C.
 pub(super) fn is_interrupted(load: &LoadConfig) -> bool {
     Arc::clone(&load.interrupt).load(std::sync::atomic::Ordering::Relaxed)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_output_is_a_kind_and_a_file() {
-        assert_eq!(out("json=a=b"), Ok("a=b".into()));
-        assert!(out("json=").is_err() && out("pdf=x").unwrap_err().contains("json=FILE"));
-    }
 }

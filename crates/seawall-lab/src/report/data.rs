@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::compare::Comparison;
+use crate::diagnose::Diagnosis;
 use crate::search::{Ending, Judgement, Slo, Stage};
 
 /// One run: the knee, the sale, the checks, and where it happened.
@@ -27,10 +29,26 @@ pub struct Report {
     pub resources: Option<Resources>,
     /// The sale, if it was run.
     pub sale: Option<Sale>,
+    /// A planted fault, found and repaired, if that was run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cycle: Option<Cycle>,
     /// What the checker found. Empty when nothing was checked.
     pub checks: Vec<Check>,
     /// Machine, versions and settings, in the order to show.
     pub environment: Vec<Fact>,
+}
+
+/// One turn of the cycle: what was planted, what the lab found, and what the repair gains.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Cycle {
+    /// What was planted, in words.
+    pub planted: String,
+    /// What was changed then, in words.
+    pub change: String,
+    /// What the lab said of the service with the fault; without its signals and profiles.
+    pub diagnosis: Diagnosis,
+    /// The service with the fault against the one without.
+    pub comparison: Comparison,
 }
 
 /// A name and its value.

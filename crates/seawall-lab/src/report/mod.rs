@@ -6,15 +6,17 @@
 
 mod chart;
 mod checks;
+mod cycle;
 mod data;
 mod format;
 mod knee;
+pub mod lab;
 mod page;
 mod resources;
 mod sale;
 
 pub use data::{
-    AtKnee, Check, Cost, Fact, Gauge, KneePhase, LoadPoint, Phase, Probe, Quantile, Report, ResourcePoint,
-    Resources, Sale, SalePoint, Validity, Waiting,
+    AtKnee, Check, Cost, Cycle, Fact, Gauge, KneePhase, LoadPoint, Phase, Probe, Quantile, Report,
+    ResourcePoint, Resources, Sale, SalePoint, Validity, Waiting,
 };
 pub use page::html;

@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 
 use super::data::{KneePhase, Report};
 use super::format::{bytes, escape, grouped, millis, number, percent, script_json};
-use super::{checks, knee, resources, sale};
+use super::{checks, cycle, knee, resources, sale};
 use crate::search::Ending;
 
-const STYLE: &str = include_str!("assets/report.css");
-const SCRIPT: &str = include_str!("assets/report.js");
-const MARK: &str = include_str!("assets/mark.svg");
+pub(super) const STYLE: &str = concat!(include_str!("assets/report.css"), include_str!("assets/lab.css"));
+pub(super) const SCRIPT: &str = concat!(include_str!("assets/report.js"), include_str!("assets/lab.js"));
+pub(super) const MARK: &str = include_str!("assets/mark.svg");
 
 /// Renders the report. Pure; all text is escaped.
 pub fn html(report: &Report) -> String {
@@ -29,6 +29,7 @@ pub fn html(report: &Report) -> String {
     knee::section(&mut out, report);
     resources::section(&mut out, report);
     sale::section(&mut out, report);
+    cycle::section(&mut out, report);
     checks::sections(&mut out, report);
     let _ = write!(
         out,
@@ -61,6 +62,7 @@ fn header(out: &mut String, report: &Report) {
         ("knee", "Knee", report.knee.is_some()),
         ("resources", "Resources", report.resources.is_some()),
         ("sale", "Sale", report.sale.is_some()),
+        ("cycle", "The cycle", report.cycle.is_some()),
         ("checker", "Checker", !report.checks.is_empty()),
         ("environment", "Environment", true),
     ];

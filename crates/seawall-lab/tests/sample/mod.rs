@@ -44,6 +44,7 @@ pub(crate) fn report() -> Report {
         knee: Some(knee),
         resources: Some(resources(knee_end)),
         sale: Some(sale()),
+        cycle: None,
         checks: checks(),
         environment: environment(),
     }

@@ -123,6 +123,30 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
+/// The way it is done before somebody measures: the buyer waits for the stock. Whatever the worker does later, the units
+/// are deducted once.
+#[test]
+fn stock_that_is_deducted_in_the_request_is_deducted_once() {
+    let sale = Sale::new(1, Box::new(Careful), |config| config.deduct_in_request = true);
+    let (first, user) = (sale.place(sale.user(), "k").unwrap(), sale.user());
+    assert_eq!((sale.state(first), sale.left(1)), (OrderState::Confirmed, 0));
+    sale.settle();
+    redeliver(&sale.shop.0, first);
+    sale.settle();
+    assert_eq!((sale.state(first), sale.left(1)), (OrderState::Confirmed, 0));
+    assert!(matches!(sale.place(user, "late"), Err(ShopError::SoldOut(1))));
+}
+
+#[test]
+fn without_a_cache_the_stock_that_is_shown_is_the_one_in_the_database() {
+    let sale = Sale::new(5, Box::new(Careful), |config| config.cache = false);
+    assert_eq!(block_on(sale.shop.stock(1)).unwrap().left, 5);
+    sale.place_many(2);
+    sale.settle();
+    assert_eq!(block_on(sale.shop.stock(1)).unwrap().left, 3);
+    assert_eq!(block_on(sale.shop.product(1)).unwrap().id, 1);
+}
+
 #[test]
 fn an_order_is_pending_then_confirmed_then_paid() {
     let sale = Sale::careful(5);

@@ -192,16 +192,17 @@
       this.plots = figure.querySelector(".plots");
       this.drawings = [...figure.querySelectorAll(".chart-svg")].map((svg) => new Drawing(this, svg));
       this.tip = null;
+      if (this.data.heat) this.cells = new Map(this.data.heat.cells.map(([x, y, n]) => [`${x} ${y}`, n]));
     }
     shown() { return this.drawings.find((drawing) => drawing.svg.getBoundingClientRect().width > 0); }
     /** The point of each series nearest to x, as rows for the tip; series with no point close by are left out. */
     rows(x, drawing) {
       const near = (series) => {
         let best = null;
-        for (const [px, y, top = y] of series.points) {
+        for (const [px, y, top = y, low] of series.points) {
           if (y === null) continue;
           const distance = Math.abs(drawing.px(px) - drawing.px(x));
-          if (!best || distance < best.distance) best = { x: px, y, top, distance };
+          if (!best || distance < best.distance) best = { x: px, y, top, low, distance };
         }
         return best && { ...best, name: series.name, tone: series.tone };
       };
@@ -209,19 +210,30 @@
       const closest = Math.min(...all.map((row) => row.distance));
       return all.filter((row) => row.distance <= closest + 6);
     }
+    /** How many requests fell into the cell of a heat map under the pointer. */
+    cell(x, drawing, py) {
+      const heat = this.data.heat;
+      if (!heat) return null;
+      const latency = valueAt(drawing.y, 1 - (py - drawing.top) / drawing.height);
+      const row = Math.floor((Math.log(latency / heat.low) / Math.log(heat.high / heat.low)) * heat.rows);
+      const count = this.cells.get(`${Math.floor((x - heat.start) / heat.step)} ${row}`) || 0;
+      return `${plain(count)} near ${format(latency, this.data.yUnit)}`;
+    }
     hover(x, drawing, py) {
       const rows = this.rows(x, drawing);
       if (!rows.length) return;
       const at = rows.reduce((a, b) => (a.distance <= b.distance ? a : b)).x;
       drawing.cross(at, rows);
-      this.showTip(at, rows, drawing, py);
-      for (const other of inGroup(this)) {
-        if (other === this) continue;
-        const shown = other.shown();
-        if (shown) shown.cross(at, other.rows(at, shown));
-      }
+      this.showTip(at, rows, drawing, py, this.cell(x, drawing, py));
+      for (const other of inGroup(this)) if (other !== this) other.mark(at);
+      if (this.group === "time") document.dispatchEvent(new CustomEvent("seawall:mark", { detail: { from: this, x: at } }));
     }
-    showTip(x, rows, drawing, py) {
+    /** Shows where x is, without a tip. */
+    mark(x) {
+      const shown = this.shown();
+      if (shown) shown.cross(x, this.rows(x, shown));
+    }
+    showTip(x, rows, drawing, py, cell) {
       if (!this.tip) {
         this.tip = document.createElement("div");
         this.tip.className = "tip";
@@ -232,7 +244,9 @@
       const lines = rows.map((row) => {
         const line = document.createElement("div");
         line.className = row.tone;
-        for (const text of [row.name, format(row.y, this.data.yUnit)]) {
+        const value = row.low === undefined ? format(row.y, this.data.yUnit)
+          : `${format(row.low, this.data.yUnit)} – ${format(row.y, this.data.yUnit)}`;
+        for (const text of [row.name, value]) {
           const cell = document.createElement("span");
           cell.textContent = text;
           line.append(cell);
@@ -240,6 +254,11 @@
         return line;
       });
       this.tip.replaceChildren(head, ...lines);
+      if (cell) {
+        const line = document.createElement("div");
+        for (const text of ["requests", cell]) line.append(Object.assign(document.createElement("span"), { textContent: text }));
+        this.tip.append(line);
+      }
       const scale = drawing.svg.getBoundingClientRect().width / drawing.box;
       const px = drawing.px(x) * scale;
       const flip = px + this.tip.offsetWidth + 16 > this.plots.clientWidth;
@@ -251,10 +270,12 @@
       this.tip?.remove();
       this.tip = null;
       for (const chart of inGroup(this)) for (const drawing of chart.drawings) drawing.clear();
+      if (this.group === "time") document.dispatchEvent(new CustomEvent("seawall:leave", { detail: { from: this } }));
     }
     zoom(range) {
       this.leave();
       for (const chart of inGroup(this)) chart.view(range);
+      if (this.group === "time") document.dispatchEvent(new CustomEvent("seawall:zoom", { detail: { range } }));
     }
     view(range) {
       for (const drawing of this.drawings) drawing.view(range);
@@ -273,6 +294,13 @@
   for (const figure of document.querySelectorAll("figure.chart")) {
     if (figure.querySelector(".chart-data")) charts.push(new Chart(figure));
   }
+
+  // Strips and charts over time share one crosshair.
+  const others = (event) => (event.detail.from instanceof Chart ? [] : charts.filter((chart) => chart.group === "time"));
+  document.addEventListener("seawall:mark", (event) => { for (const chart of others(event)) chart.mark(event.detail.x); });
+  document.addEventListener("seawall:leave", (event) => {
+    for (const chart of others(event)) for (const drawing of chart.drawings) drawing.clear();
+  });
 
   // ---- copy and download -------------------------------------------------------------------------------------
   const copy = document.getElementById("copy");

@@ -2,11 +2,14 @@
 //!
 //! A drawing that only shrinks makes its text unreadable, so each figure carries one SVG per class of width and the
 //! style sheet shows the one that fits. The points are beside them as JSON, for the script that reads values out.
-//! Left out: heat maps, flame graphs and forest plots. They come with the sections that need them.
+//! Left out: flame graphs, forest plots and strips, which are boxes in HTML and need no drawing per width.
 
 mod figure;
+mod heat;
 mod scale;
 mod svg;
+
+pub(super) use heat::{Column, Heat};
 
 pub(super) use scale::{Kind, Scale, Unit};
 
@@ -50,6 +53,8 @@ pub(super) enum Shape {
     Bars,
     /// Dots.
     Dots,
+    /// Filled between a lower and an upper value of its own.
+    Band,
 }
 
 /// One series: its points in rising order of x; NaN in y is a gap.
@@ -59,6 +64,8 @@ pub(super) struct Series {
     tone: Tone,
     shape: Shape,
     points: Vec<(f64, f64)>,
+    /// The lower values of a band.
+    lows: Vec<f64>,
 }
 
 /// A part of the x axis that is shaded.
@@ -103,6 +110,8 @@ pub(super) struct Axis {
 /// How much of the page's width a figure takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Width {
+    /// One of several small ones in a row.
+    Small,
     Half,
     Full,
 }
@@ -125,6 +134,8 @@ pub(super) struct Chart {
     keys: Vec<(String, Tone)>,
     /// x values that must lie on the axis whatever the data.
     x_span: Option<(f64, f64)>,
+    /// A heat map below the series.
+    heat: Option<Heat>,
 }
 
 /// More points than this are thinned out evenly: a screen has no more columns.
@@ -145,7 +156,35 @@ impl Chart {
             guides: Vec::new(),
             keys: Vec::new(),
             x_span: None,
+            heat: None,
         }
+    }
+
+    pub(super) fn small(mut self) -> Self {
+        self.width = Width::Small;
+        self
+    }
+
+    /// Puts a heat map below the series. Its y axis must be a logarithmic one in milliseconds.
+    pub(super) fn heat(mut self, heat: Heat) -> Self {
+        self.heat = Some(heat);
+        self
+    }
+
+    /// Adds a band of (x, low, high). Without a point it is left out.
+    pub(super) fn band(
+        mut self,
+        name: &str,
+        tone: Tone,
+        points: impl IntoIterator<Item = (f64, f64, f64)>,
+    ) -> Self {
+        let finite =
+            points.into_iter().filter(|(x, low, high)| x.is_finite() && low.is_finite() && high.is_finite());
+        let (points, lows): (Vec<_>, Vec<_>) = finite.map(|(x, low, high)| ((x, high), low)).unzip();
+        if !points.is_empty() {
+            self.series.push(Series { name: name.to_owned(), tone, shape: Shape::Band, points, lows });
+        }
+        self
     }
 
     pub(super) fn full_width(mut self) -> Self {
@@ -168,7 +207,7 @@ impl Chart {
     ) -> Self {
         let points = thinned(points.into_iter().filter(|(x, _)| x.is_finite()).collect());
         if points.iter().any(|(_, y)| y.is_finite()) {
-            self.series.push(Series { name: name.to_owned(), tone, shape, points });
+            self.series.push(Series { name: name.to_owned(), tone, shape, points, lows: Vec::new() });
         }
         self
     }
@@ -196,19 +235,27 @@ impl Chart {
         let span = self.x_span.map(|(from, to)| [from, to]);
         let points =
             self.series.iter().flat_map(|s| s.points.iter().filter(|p| p.1.is_finite()).map(|p| p.0));
-        points.chain(span.into_iter().flatten()).collect()
+        let heat = self.heat.as_ref().and_then(Heat::span).map(|(from, to)| [from, to]);
+        points.chain(span.into_iter().flatten()).chain(heat.into_iter().flatten()).collect()
     }
 
     /// All y values, for the axis: tops of stacks included.
     fn ys(&self) -> Vec<f64> {
         let tops = (0..self.series.len()).flat_map(|i| self.tops(i));
         // Room above a guide for its name.
-        tops.map(|(_, _, top)| top).chain(self.guides.iter().map(|g| g.at * 1.1)).collect()
+        let heat = self.heat.as_ref().and_then(Heat::range).map(|(low, high)| [low, high]);
+        let lows = self.series.iter().flat_map(|s| s.lows.iter().copied());
+        let values = tops.map(|(_, _, top)| top).chain(self.guides.iter().map(|g| g.at * 1.1));
+        values.chain(lows).chain(heat.into_iter().flatten()).collect()
     }
 
     /// The points of series `index` as (x, bottom, top). Only stacked shapes have a bottom of their own.
     fn tops(&self, index: usize) -> Vec<(f64, f64, f64)> {
         let series = &self.series[index];
+        if series.shape == Shape::Band {
+            let band = series.points.iter().zip(&series.lows);
+            return band.map(|((x, high), low)| (*x, *low, *high)).collect();
+        }
         let stacked = matches!(series.shape, Shape::Stacked | Shape::Bars);
         let below: Vec<&Series> =
             self.series[..index].iter().filter(|s| stacked && s.shape == series.shape).collect();
@@ -256,6 +303,13 @@ mod tests {
     #[test]
     fn a_series_without_a_value_is_left_out() {
         assert!(chart().series("a", Tone::Blue, Shape::Line, [(0.0, f64::NAN)]).series.is_empty());
+    }
+
+    #[test]
+    fn a_band_has_a_bottom_of_its_own() {
+        let chart = chart().band("b", Tone::Blue, [(0.0, 1.0, 2.0), (1.0, f64::NAN, 2.0)]);
+        assert_eq!(chart.tops(0), vec![(0.0, 1.0, 2.0)]);
+        assert!(chart.ys().contains(&1.0));
     }
 
     #[test]

@@ -75,7 +75,8 @@ impl<'a> Drawing<'a> {
         }
         let rounded =
             chart.x.kind == Kind::Log && chart.group.is_none() && chart.x.unit != super::Unit::Quantile;
-        Scale::fit(chart.x.kind, chart.x.unit, &xs, (width / 76.0) as usize, rounded)
+        let room = if width < 360.0 { 58.0 } else { 76.0 };
+        Scale::fit(chart.x.kind, chart.x.unit, &xs, (width / room) as usize, rounded)
     }
 
     fn px(&self, x: f64) -> Option<f64> {
@@ -94,12 +95,14 @@ impl<'a> Drawing<'a> {
     fn open(&self, out: &mut String) {
         let Plot { left, top, width, height } = self.plot;
         let Size { class, width: w, height: h } = self.size;
+        // A dot on the edge is shown whole where nothing is ever zoomed out of the plot.
+        let spare = if self.chart.group.is_none() { 6.0 } else { 0.0 };
         let kind = |scale: &Scale| if scale.kind == Kind::Log { "log" } else { "linear" };
         let _ = write!(
             out,
             "<svg class=\"chart-svg {class}\" viewBox=\"0 0 {w} {h}\" role=\"img\" aria-label=\"{label}\" \
              data-plot=\"{left:.1} {top:.1} {width:.1} {height:.1}\" data-x=\"{xk} {} {}\" data-y=\"{yk} {} {}\">\
-             <title>{label}</title><defs><clipPath id=\"{clip}\"><rect x=\"{left:.1}\" y=\"{ct:.1}\" width=\"{width:.1}\" \
+             <title>{label}</title><defs><clipPath id=\"{clip}\"><rect x=\"{cl:.1}\" y=\"{ct:.1}\" width=\"{cw:.1}\" \
              height=\"{ch:.1}\"/></clipPath></defs>",
             self.x.lo,
             self.x.hi,
@@ -109,6 +112,8 @@ impl<'a> Drawing<'a> {
             xk = kind(&self.x),
             yk = kind(&self.y),
             clip = self.clip,
+            cl = left - spare,
+            cw = width + 2.0 * spare,
             ct = top - 4.0,
             ch = height + 5.0,
         );
@@ -232,6 +237,7 @@ impl<'a> Drawing<'a> {
 
     fn marks(&mut self, out: &mut String) {
         let _ = write!(out, "<g clip-path=\"url(#{})\"><g class=\"stretch marks\">", self.clip);
+        self.heat(out);
         for index in 0..self.chart.series.len() {
             let series = &self.chart.series[index];
             let tone = series.tone.class();
@@ -246,6 +252,7 @@ impl<'a> Drawing<'a> {
                 Shape::Dashed => path("line dashed", self.line(&points)),
                 Shape::Dots => path("dots", self.dots(&points)),
                 Shape::Bars => path("bars", self.bars(&points)),
+                Shape::Band => path("area band", self.area(&points)),
                 Shape::Area | Shape::Stacked => {
                     let fill = if series.shape == Shape::Area { "area" } else { "area stacked" };
                     path(fill, self.area(&points));
@@ -254,6 +261,27 @@ impl<'a> Drawing<'a> {
             }
         }
         out.push_str("</g></g>");
+    }
+
+    /// The cells are defined once per chart, a unit square each; here they are only put into place.
+    fn heat(&self, out: &mut String) {
+        let Some(((from, to), (low, high), (columns, rows))) =
+            self.chart.heat.as_ref().and_then(|heat| Some((heat.span()?, heat.range()?, heat.size())))
+        else {
+            return;
+        };
+        let (Some(left), Some(right), Some(top), Some(bottom)) =
+            (self.px(from), self.px(to), self.py(high), self.py(low))
+        else {
+            return;
+        };
+        let _ = write!(
+            out,
+            "<use class=\"heat\" href=\"#heat-{}\" transform=\"translate({left:.2} {top:.2}) scale({:.5} {:.5})\"/>",
+            self.chart.id,
+            (right - left) / columns as f64,
+            (bottom - top) / rows as f64,
+        );
     }
 
     /// Runs of points without a gap, in pixels: (x, bottom, top).

@@ -1,0 +1,333 @@
+//! The lab's report, looked at in a real browser and read as text.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod browser;
+mod lab_sample;
+
+use std::path::{Path, PathBuf};
+
+use seawall_lab::report::lab::{Collected, LabReport, lab_html};
+
+/// Drawn charts of the sample: load, heat, spectrum, knee, scaling, four gauges.
+const CHARTS: usize = 9;
+/// Strips and flame graphs of the sample.
+const OTHERS: &str = "2 3";
+
+fn write(dir: &Path, page: &str) -> PathBuf {
+    let file = dir.join("report.html");
+    std::fs::write(&file, page).unwrap();
+    file
+}
+
+/// Where the pictures stay, to be looked at: beside the build, not in the source tree.
+fn pictures() -> PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lab-report");
+    std::fs::create_dir_all(&dir).unwrap();
+    dir
+}
+
+fn check_picture(name: &str, query: &str, size: (u32, u32)) {
+    let dir = tempfile::tempdir().unwrap();
+    let page = write(dir.path(), &lab_html(&lab_sample::report()));
+    let png = browser::screenshot(&page, query, size, pictures().join(name));
+    assert_eq!(browser::png_size(&png), size);
+    let bytes = std::fs::metadata(&png).unwrap().len();
+    assert!(bytes > 150_000, "{bytes} bytes: an almost empty picture");
+}
+
+#[test]
+fn looks_right_on_a_desktop() {
+    check_picture("wide-light.png", "?theme=light", (1280, 7600));
+}
+#[test]
+fn looks_right_on_a_desktop_in_the_dark() {
+    check_picture("wide-dark.png", "?theme=dark", (1280, 7600));
+}
+
+/// The narrowest window a browser opens may be wider than a phone, so the page is framed.
+#[test]
+fn looks_right_on_a_phone() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), &lab_html(&lab_sample::report()));
+    for theme in ["light", "dark"] {
+        let frame = format!(
+            "<!DOCTYPE html><body style=\"margin:0\"><iframe src=\"report.html?theme={theme}\" \
+             style=\"border:0;width:420px;height:11000px;display:block\"></iframe>"
+        );
+        let page = dir.path().join("frame.html");
+        std::fs::write(&page, frame).unwrap();
+        let png =
+            browser::screenshot(&page, "", (520, 11_000), pictures().join(format!("narrow-{theme}.png")));
+        assert!(std::fs::metadata(png).unwrap().len() > 150_000);
+    }
+}
+
+/// Every figure has its drawings, every drawing has marks, and the script took them all over.
+#[test]
+fn every_chart_is_drawn_and_alive() {
+    let dir = tempfile::tempdir().unwrap();
+    let dom = browser::dom(&write(dir.path(), &lab_html(&lab_sample::report())), 1280);
+    assert!(dom.contains(&format!("data-ready=\"{CHARTS}\"")), "the first script runs to its end");
+    assert!(dom.contains(&format!("data-lab=\"{OTHERS}\"")), "the second script runs to its end");
+    for drawing in dom.split("<svg class=\"chart-svg").skip(1) {
+        let drawing = drawing.split("</svg>").next().unwrap();
+        let paths: Vec<&str> = drawing.split(" d=\"").skip(1).collect();
+        assert!(!paths.is_empty(), "no marks in {}", &drawing[..200]);
+        assert!(paths.iter().all(|d| d.starts_with('M') && d.len() > 8 && !d.contains("NaN")));
+    }
+}
+
+#[test]
+fn all_fourteen_sections_are_there_in_order() {
+    let page = lab_html(&lab_sample::report());
+    let ids = [
+        "verdict",
+        "load",
+        "heat",
+        "spectrum",
+        "limits",
+        "waterfall",
+        "use",
+        "threads",
+        "flames",
+        "gauges",
+        "kernel",
+        "diagnosis",
+        "comparison",
+        "tables",
+    ];
+    let places: Vec<usize> =
+        ids.iter().map(|id| page.find(&format!(" id=\"{id}\"")).unwrap_or_else(|| panic!("{id}"))).collect();
+    assert!(places.windows(2).all(|pair| pair[0] < pair[1]), "{places:?}");
+    assert!(!page.contains("Not collected"), "the sample has everything");
+}
+
+/// A section without data says why in one line instead of showing an empty chart.
+#[test]
+fn what_was_not_collected_says_why() {
+    let page = lab_html(&lab_sample::empty());
+    assert_eq!(page.matches("Not collected: this command does not look at it.").count(), 12);
+    assert!(!page.contains("<figure"), "no empty chart");
+    let dir = tempfile::tempdir().unwrap();
+    assert!(browser::dom(&write(dir.path(), &page), 1280).contains("data-lab=\"0 0\""));
+}
+
+/// Appends a script to the page and returns what it wrote into the title.
+fn ask(script: &str) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let page = lab_html(&lab_sample::report());
+    let page = page.replace(
+        "</body>",
+        &format!("<script>document.title = String((() => {{ {script} }})());</script></body>"),
+    );
+    let dom = browser::dom(&write(dir.path(), &page), 1280);
+    dom.split("<title>").nth(1).unwrap().split("</title>").next().unwrap().to_owned()
+}
+
+const POINT: &str = "const point = (el, type, x, y = 0.5) => { const b = el.getBoundingClientRect(); \
+    el.dispatchEvent(new PointerEvent(type, { clientX: b.left + b.width * x, clientY: b.top + b.height * y, \
+    pointerId: 1, button: 0, bubbles: true })); }; SVGElement.prototype.setPointerCapture = () => {};";
+
+#[test]
+fn pointing_at_the_heat_map_reads_out_percentiles_and_the_cell_and_marks_the_strips() {
+    let script = "const svg = document.querySelector('#chart-heat .v-wide'); point(svg, 'pointermove', 0.6, 0.6); \
+        return [document.querySelector('#chart-heat .tip').textContent, document.querySelectorAll('.strip-line').length, \
+        document.querySelectorAll('#chart-load .v-wide .cross').length].join('|');";
+    let answer = ask(&format!("{POINT}{script}"));
+    assert!(answer.contains("p99.9") && answer.contains("p50") && answer.contains("requests"), "{answer}");
+    assert!(answer.ends_with("|2|1"), "both strips and the load chart show the same moment: {answer}");
+}
+
+#[test]
+fn pointing_at_a_strip_reads_out_its_cell_and_marks_the_charts() {
+    let script = "const svg = document.querySelectorAll('#strip-use .strip-svg')[2]; point(svg, 'pointermove', 0.45); \
+        return [document.querySelector('#strip-use .tip').textContent, \
+        document.querySelectorAll('#chart-heat .v-wide .cross').length].join('|');";
+    let answer = ask(&format!("{POINT}{script}"));
+    assert!(
+        answer.starts_with("pool sql.read") && answer.contains("% used") && answer.ends_with("|1"),
+        "{answer}"
+    );
+}
+
+#[test]
+fn dragging_zooms_charts_and_strips_and_the_button_shows_all_again() {
+    let script = "const svg = document.querySelector('#chart-heat .v-wide'); const strip = document.querySelector('.strip-svg'); \
+        const see = () => [svg.querySelector('.marks').getAttribute('transform') || 'all', strip.getAttribute('viewBox')].join(' / '); \
+        const before = see(); point(svg, 'pointerdown', 0.3); point(svg, 'pointermove', 0.5); point(svg, 'pointerup', 0.5); \
+        const during = see(), load = document.querySelector('#chart-load .v-wide .marks').getAttribute('transform'); \
+        document.querySelector('#chart-heat .unzoom').click(); return [before, during, load.startsWith('translate('), see()].join('|');";
+    let answer = ask(&format!("{POINT}{script}"));
+    let parts: Vec<&str> = answer.split('|').collect();
+    assert!(parts[1].starts_with("translate(") && !parts[1].contains("/ 0 0 200 1"), "{answer}");
+    assert_eq!((parts[0], parts[2], parts[3]), ("all / 0 0 200 1", "true", "all / 0 0 200 1"), "{answer}");
+}
+
+#[test]
+fn a_click_on_a_flame_makes_it_the_whole_and_the_button_undoes_it() {
+    let script = "const boxes = [...document.querySelectorAll('#flame-0 .flame-boxes i')]; \
+        const one = boxes.find((b) => parseFloat(b.style.top) === 57); const before = one.style.width; one.click(); \
+        const during = one.style.width, hidden = boxes.filter((b) => b.hidden).length > 0; \
+        document.querySelector('#flame-0 .unflame').click(); \
+        return [parseFloat(before) < 60, during, hidden, one.style.width === before, boxes.some((b) => b.hidden)].join('|');";
+    assert_eq!(ask(script), "true|100%|true|true|false");
+}
+
+#[test]
+fn a_search_in_a_flame_graph_marks_what_it_finds_and_says_how_much() {
+    let script = "const flame = document.querySelector('#flame-0'); const input = flame.querySelector('input'); \
+        input.value = 'MALLOC'; input.dispatchEvent(new Event('input')); \
+        return [flame.querySelectorAll('.found').length > 0, flame.querySelector('output').textContent].join('|');";
+    let answer = ask(script);
+    assert!(answer.starts_with("true|") && answer.contains("% of the whole"), "{answer}");
+}
+
+#[test]
+fn no_two_labels_of_a_chart_overlap() {
+    let script = "const bad = []; for (const svg of document.querySelectorAll('.chart-svg, .forest-axis, .strip-ticks')) { \
+        const texts = [...svg.querySelectorAll('text, i')].map((t) => [t.textContent, t.getBoundingClientRect()]).filter((t) => t[1].width); \
+        for (let i = 0; i < texts.length; i++) for (let j = 0; j < i; j++) { const a = texts[i][1], b = texts[j][1]; \
+        if (a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 3 && b.top < a.bottom - 3) \
+        bad.push(svg.closest('figure').id + ': ' + texts[i][0] + ' / ' + texts[j][0]); } } return bad.join('; ') || 'none';";
+    assert_eq!(ask(script), "none");
+}
+
+#[test]
+fn nothing_is_wider_than_a_phone() {
+    let dir = tempfile::tempdir().unwrap();
+    let inner = lab_html(&lab_sample::report()).replace('&', "&amp;").replace('"', "&quot;");
+    // Scripts of a framed file may look at it only when both come from one document, hence srcdoc.
+    let frame = format!(
+        "<!DOCTYPE html><title>wait</title><iframe id=f srcdoc=\"{inner}\" style=\"width:420px;height:900px;border:0\">\
+         </iframe><script>onload = () => {{ const d = f.contentDocument.documentElement; \
+         document.title = d.scrollWidth + ' of ' + d.clientWidth; }};</script>"
+    );
+    let page = dir.path().join("frame.html");
+    std::fs::write(&page, frame).unwrap();
+    let dom = browser::dom(&page, 1280);
+    assert!(dom.contains("<title>420 of 420</title>"), "{}", &dom[..400]);
+}
+
+#[test]
+fn text_from_outside_stays_text() {
+    let evil = "</script><script>console.error('owned')</script><img src=x onerror=alert(1)>\"'&";
+    let mut report = lab_sample::report();
+    (report.title, report.command, report.headline, report.target) =
+        (evil.into(), evil.into(), evil.into(), evil.into());
+    report.missing = vec![evil.into()];
+    report.phases[0].name = evil.into();
+    report.endpoints[0].name = evil.into();
+    report.errors[0].class = evil.into();
+    report.settings[0].value = evil.into();
+    if let Collected::Data(spectrum) = &mut report.spectrum {
+        spectrum[0].name = evil.into();
+    }
+    if let Collected::Data(signals) = &mut report.signals {
+        signals.resources[0].resource = evil.into();
+        signals.threads[0].name = evil.into();
+        signals.gauges[0].name = evil.into();
+    }
+    if let Collected::Data(profiles) = &mut report.profiles {
+        profiles[0].name = evil.into();
+        profiles[0].profile.stacks.iter_mut().for_each(|stack| stack.frames[1] = evil.into());
+    }
+    if let Collected::Data(diagnosis) = &mut report.diagnosis {
+        let finding = &mut diagnosis.findings[0];
+        (finding.title, finding.sentence, finding.change) = (evil.into(), evil.into(), evil.into());
+        finding.experiment.command = Some(evil.into());
+        finding.frames[0].function = evil.into();
+    }
+    if let Collected::Data(comparisons) = &mut report.comparisons {
+        (comparisons[0].a_name, comparisons[0].summary) = (evil.into(), evil.into());
+    }
+    if let Collected::Data(waterfall) = &mut report.waterfall {
+        waterfall[0].name = evil.into();
+    }
+    let page = lab_html(&report);
+    assert!(!page.contains("<img") && !page.contains("<script>console"));
+    let dir = tempfile::tempdir().unwrap();
+    let dom = browser::dom(&write(dir.path(), &page), 1280);
+    assert!(dom.contains(&format!("data-lab=\"{OTHERS}\"")), "the scripts still run");
+}
+
+#[test]
+fn the_page_needs_nothing_from_outside_and_is_small() {
+    let page = lab_html(&lab_sample::report());
+    let own = ["http://www.w3.org/2000/svg", "http://127.0.0.1:8080"];
+    let text = own.iter().fold(page.clone(), |text, known| text.replace(known, ""));
+    for word in ["http://", "https://", "@import", "url(http", "src="] {
+        assert!(!text.contains(word), "the page mentions {word}");
+    }
+    assert!(page.len() < 1_500_000, "{} bytes", page.len());
+}
+
+/// The largest run that the lab makes: an hour of load, 32 threads, profiles with as many stacks as are kept.
+#[test]
+fn a_long_run_with_full_profiles_stays_below_its_limit() {
+    let mut report = lab_sample::report();
+    if let Collected::Data(points) = &mut report.load {
+        let one = points[5].clone();
+        *points =
+            (0..3600).map(|t| seawall_lab::report::LoadPoint { t_s: f64::from(t), ..one.clone() }).collect();
+    }
+    if let Collected::Data(columns) = &mut report.heat {
+        let one = columns[5].clone();
+        *columns = (0..3600)
+            .map(|t| seawall_lab::report::lab::HeatColumn { t_s: f64::from(t), ..one.clone() })
+            .collect();
+    }
+    if let Collected::Data(signals) = &mut report.signals {
+        let one = signals.threads[0].clone();
+        signals.threads = vec![one; 32];
+    }
+    if let Collected::Data(profiles) = &mut report.profiles {
+        for named in profiles {
+            let some = named.profile.stacks.clone();
+            named.profile.stacks = some
+                .iter()
+                .cycle()
+                .take(5000)
+                .cloned()
+                .enumerate()
+                .map(|(i, mut stack)| {
+                    stack.frames.push(format!("a::function::with::a::rather::long::name::number_{i}"));
+                    stack
+                })
+                .collect();
+        }
+    }
+    let page = lab_html(&report);
+    assert!(page.len() < 1_500_000, "{} bytes", page.len());
+}
+
+#[test]
+fn the_data_survives_json() {
+    let report = lab_sample::report();
+    let back: LabReport = serde_json::from_str(&serde_json::to_string(&report).unwrap()).unwrap();
+    assert_eq!(back.title, report.title);
+    assert_eq!(back.waterfall.data().unwrap().len(), report.waterfall.data().unwrap().len());
+    let page = lab_html(&report);
+    let json = page.split("id=\"report-data\">").nth(1).unwrap().split("</script>").next().unwrap();
+    let inside: LabReport = serde_json::from_str(json).unwrap();
+    assert_eq!(inside.diagnosis.data().unwrap().findings.len(), 4);
+    assert_eq!(inside.comparisons.data().unwrap()[0].outcome, report.comparisons.data().unwrap()[0].outcome);
+}
+
+#[test]
+fn the_same_report_gives_the_same_page() {
+    assert_eq!(lab_html(&lab_sample::report()), lab_html(&lab_sample::report()));
+}
+
+#[test]
+fn a_run_that_does_not_count_does_not_look_like_success() {
+    let mut report = lab_sample::report();
+    report.validity.valid = false;
+    report.validity.reasons = vec!["a generator thread was at 97 % CPU".into()];
+    let page = lab_html(&report);
+    let banner = page.split("<section class=\"banner ").nth(1).unwrap().split("</section>").next().unwrap();
+    assert!(
+        banner.starts_with("unsure") && banner.contains("does not count") && banner.contains("97 % CPU"),
+        "{banner}"
+    );
+}
