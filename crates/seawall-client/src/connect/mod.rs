@@ -7,15 +7,17 @@ pub(crate) mod resolve;
 pub(crate) mod tls;
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::time::interval;
 
 use crate::address::Address;
 use crate::body::SendBody;
@@ -125,11 +127,26 @@ impl Connector {
 
     async fn http2(&self, io: Socket) -> Result<(Sender, Driver), ConnectError> {
         let mut builder = http2::Builder::new(TokioExecutor::new());
-        builder.timer(TokioTimer::new()).initial_max_send_streams(self.max_streams as usize);
+        builder.timer(TokioTimer::new()).initial_max_send_streams(0);
         builder.max_header_list_size(u32::try_from(self.max_head).unwrap_or(u32::MAX)).adaptive_window(true);
         // A machine that vanished leaves no trace on a connection; a ping finds out.
         builder.keep_alive_interval(Duration::from_secs(20)).keep_alive_timeout(Duration::from_secs(10));
-        let (sender, driver) = builder.handshake(io).await.map_err(ConnectError::Handshake)?;
+        let (sender, mut driver) = builder.handshake(io).await.map_err(ConnectError::Handshake)?;
+        // Its first frame says how many requests it takes at once (RFC 9113, 3.4). More would be refused, and what is
+        // refused then may be a request that cannot be repeated. hyper tells nobody when it has come, so we look.
+        let mut looks = interval(Duration::from_millis(1));
+        poll_fn(|cx| {
+            while looks.poll_tick(cx).is_ready() {}
+            match Pin::new(&mut driver).poll(cx) {
+                Poll::Ready(Err(error)) => Poll::Ready(Err(ConnectError::Handshake(error))),
+                _ if driver.current_max_send_streams() > 0 => Poll::Ready(Ok(())),
+                Poll::Ready(Ok(())) => {
+                    Poll::Ready(Err(ConnectError::Refused(io::ErrorKind::UnexpectedEof.into())))
+                }
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await?;
         Ok((Sender::H2(sender), Driver::H2(driver)))
     }
 
@@ -173,7 +190,7 @@ impl Driver {
 impl Future for Driver {
     type Output = Result<(), hyper::Error>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> std::task::Poll<Self::Output> {
+    fn poll(self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Self::Output> {
         match self.get_mut() {
             Self::H1(connection) => Pin::new(connection).poll(cx),
             Self::H2(connection) => Pin::new(connection).poll(cx),
