@@ -4,7 +4,7 @@
 //! - [`rank_sum`], [`shift`]: two unpaired runs (Mann and Whitney 1947).
 //! - [`bootstrap_quantiles`]: percentiles of merged latencies, resampled by block, since requests within one block depend on
 //!   each other (Kunsch 1989).
-//! - [`holm`]: several metrics judged at once (Holm 1979).
+//! - [`mod@holm`]: several metrics judged at once (Holm 1979).
 //! - [`kolmogorov_smirnov`]: whether two samples have one shape.
 //! - [`change_points`]: where a history changed (E-divisive means, Matteson and James 2014).
 //!

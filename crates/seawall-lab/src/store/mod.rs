@@ -1,7 +1,7 @@
 //! Runs that are kept, and what became of a service over them.
 //!
 //! A run is one JSON file in a directory, so that it can be committed, copied and thrown away with ordinary tools. Reading
-//! and writing is here; [`history`] is pure.
+//! and writing is here; [`mod@history`] is pure.
 //!
 //! Left out: locking (a file is written once, under a name of its own) and deleting.
 
