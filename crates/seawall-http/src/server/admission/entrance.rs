@@ -116,15 +116,19 @@ impl Entrance {
 
     /// A handler was polled for the first time, and this long.
     pub(in crate::server) fn spend_first(&self, cost: Duration) {
-        if let Some(dispatcher) = &self.dispatcher {
-            dispatcher.pace.spend_first(cost);
+        if let Some(dispatcher) = &self.dispatcher
+            && dispatcher.pace.spend_first(cost)
+        {
+            dispatcher.news.notify_one();
         }
     }
 
     /// A handler was polled again.
     pub(in crate::server) fn spend(&self, cost: Duration) {
-        if let Some(dispatcher) = &self.dispatcher {
-            dispatcher.pace.spend(cost);
+        if let Some(dispatcher) = &self.dispatcher
+            && dispatcher.pace.spend(cost)
+        {
+            dispatcher.news.notify_one();
         }
     }
 }

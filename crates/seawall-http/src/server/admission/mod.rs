@@ -136,7 +136,13 @@ impl Dispatcher {
                     yield_now().await;
                     self.pace.renew();
                 }
-                Drive::Wait(until) => self.wait(until, &mut timer).await,
+                Drive::Wait(until) => {
+                    self.wait(until, &mut timer).await;
+                    if self.pace.is_worn() {
+                        yield_now().await;
+                        self.pace.renew();
+                    }
+                }
             }
         }
     }

@@ -13,6 +13,9 @@ use std::time::Duration;
 /// The slice: short beside what a client notices, long beside the microsecond that a round of reading costs.
 const SLICE: Duration = Duration::from_millis(1);
 
+/// A slice has worn thin when one part of so many is used.
+const WORN: u64 = 4;
+
 /// The weight of a new mean cost against the old: it settles within some ten rounds.
 const WEIGHT: f64 = 0.1;
 
@@ -65,16 +68,25 @@ impl Pace {
         self.granted.store(self.granted.load(Relaxed).saturating_sub(1), Relaxed);
     }
 
-    /// A handler was polled for the first time, and this long.
-    pub(super) fn spend_first(&self, cost: Duration) {
+    /// A handler was polled for the first time, and this long. Whether the slice has worn thin by that: it should be
+    /// renewed after the next reading, or many cheap requests that arrive together would use it up and queue.
+    pub(super) fn spend_first(&self, cost: Duration) -> bool {
         self.polled.store(self.polled.load(Relaxed) + 1, Relaxed);
-        self.spend(cost);
+        self.spend(cost)
     }
 
     /// A handler was polled again.
-    pub(super) fn spend(&self, cost: Duration) {
+    pub(super) fn spend(&self, cost: Duration) -> bool {
         let cost = u64::try_from(cost.as_nanos()).unwrap_or(u64::MAX);
-        self.spent.store(self.spent.load(Relaxed).saturating_add(cost), Relaxed);
+        let before = self.spent.load(Relaxed);
+        let spent = before.saturating_add(cost);
+        self.spent.store(spent, Relaxed);
+        before < self.slice / WORN && spent >= self.slice / WORN
+    }
+
+    /// Whether a part of the slice is used that is worth a renewal.
+    pub(super) fn is_worn(&self) -> bool {
+        self.spent.load(Relaxed) >= self.slice / WORN
     }
 
     /// All that has arrived is read: a new slice begins.
@@ -106,6 +118,16 @@ mod tests {
         assert!(pace.is_used_up());
         pace.renew();
         assert!(!pace.is_used_up());
+    }
+
+    #[test]
+    fn it_says_once_that_it_has_worn_thin() {
+        let pace = Pace::new(true);
+        let said: Vec<_> = (0..5).map(|_| pace.spend_first(100 * US)).collect();
+        assert_eq!(said, [false, false, true, false, false]);
+        assert!(pace.is_worn() && !pace.is_used_up());
+        pace.renew();
+        assert!(!pace.is_worn());
     }
 
     #[test]
