@@ -5,8 +5,7 @@
 mod browser;
 mod lab_sample;
 
-use std::path::{Path, PathBuf};
-
+use browser::{Look, write};
 use seawall_lab::report::lab::{Collected, LabReport, lab_html};
 
 /// Drawn charts of the sample: load, heat, spectrum, knee, scaling, four gauges.
@@ -14,53 +13,19 @@ const CHARTS: usize = 9;
 /// Strips and flame graphs of the sample.
 const OTHERS: &str = "2 3";
 
-fn write(dir: &Path, page: &str) -> PathBuf {
-    let file = dir.join("report.html");
-    std::fs::write(&file, page).unwrap();
-    file
-}
-
-/// Where the pictures stay, to be looked at: beside the build, not in the source tree.
-fn pictures() -> PathBuf {
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lab-report");
-    std::fs::create_dir_all(&dir).unwrap();
-    dir
-}
-
-fn check_picture(name: &str, query: &str, size: (u32, u32)) {
-    let dir = tempfile::tempdir().unwrap();
-    let page = write(dir.path(), &lab_html(&lab_sample::report()));
-    let png = browser::screenshot(&page, query, size, pictures().join(name));
-    assert_eq!(browser::png_size(&png), size);
-    let bytes = std::fs::metadata(&png).unwrap().len();
-    assert!(bytes > 150_000, "{bytes} bytes: an almost empty picture");
-}
+const LOOK: Look = Look { name: "lab-report", least: 150_000 };
 
 #[test]
 fn looks_right_on_a_desktop() {
-    check_picture("wide-light.png", "?theme=light", (1280, 7600));
+    LOOK.on_a_desktop(&lab_html(&lab_sample::report()), "light", 7600);
 }
 #[test]
 fn looks_right_on_a_desktop_in_the_dark() {
-    check_picture("wide-dark.png", "?theme=dark", (1280, 7600));
+    LOOK.on_a_desktop(&lab_html(&lab_sample::report()), "dark", 7600);
 }
-
-/// The narrowest window a browser opens may be wider than a phone, so the page is framed.
 #[test]
 fn looks_right_on_a_phone() {
-    let dir = tempfile::tempdir().unwrap();
-    write(dir.path(), &lab_html(&lab_sample::report()));
-    for theme in ["light", "dark"] {
-        let frame = format!(
-            "<!DOCTYPE html><body style=\"margin:0\"><iframe src=\"report.html?theme={theme}\" \
-             style=\"border:0;width:420px;height:11000px;display:block\"></iframe>"
-        );
-        let page = dir.path().join("frame.html");
-        std::fs::write(&page, frame).unwrap();
-        let png =
-            browser::screenshot(&page, "", (520, 11_000), pictures().join(format!("narrow-{theme}.png")));
-        assert!(std::fs::metadata(png).unwrap().len() > 150_000);
-    }
+    LOOK.on_a_phone(&lab_html(&lab_sample::report()), 11_000);
 }
 
 /// Every figure has its drawings, every drawing has marks, and the script took them all over.

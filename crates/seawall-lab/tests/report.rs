@@ -5,56 +5,22 @@
 mod browser;
 mod sample;
 
-use std::path::{Path, PathBuf};
-
+use browser::{Look, write};
 use seawall_lab::report::{Report, html};
 
-fn write(dir: &Path, page: &str) -> PathBuf {
-    let file = dir.join("report.html");
-    std::fs::write(&file, page).unwrap();
-    file
-}
-
-/// Where the pictures stay, to be looked at: beside the build, not in the source tree.
-fn pictures() -> PathBuf {
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("report");
-    std::fs::create_dir_all(&dir).unwrap();
-    dir
-}
-
-fn check_picture(name: &str, query: &str, size: (u32, u32)) {
-    let dir = tempfile::tempdir().unwrap();
-    let page = write(dir.path(), &html(&sample::report()));
-    let png = browser::screenshot(&page, query, size, pictures().join(name));
-    assert_eq!(browser::png_size(&png), size);
-    let bytes = std::fs::metadata(&png).unwrap().len();
-    assert!(bytes > 60_000, "{bytes} bytes: an almost empty picture");
-}
+const LOOK: Look = Look { name: "report", least: 60_000 };
 
 #[test]
 fn looks_right_on_a_desktop() {
-    check_picture("wide-light.png", "?theme=light", (1280, 3900));
+    LOOK.on_a_desktop(&html(&sample::report()), "light", 3900);
 }
 #[test]
 fn looks_right_on_a_desktop_in_the_dark() {
-    check_picture("wide-dark.png", "?theme=dark", (1280, 3900));
+    LOOK.on_a_desktop(&html(&sample::report()), "dark", 3900);
 }
-
-/// The narrowest window a browser opens may be wider than a phone, so the page is framed.
 #[test]
 fn looks_right_on_a_phone() {
-    let dir = tempfile::tempdir().unwrap();
-    write(dir.path(), &html(&sample::report()));
-    for theme in ["light", "dark"] {
-        let frame = format!(
-            "<!DOCTYPE html><body style=\"margin:0\"><iframe src=\"report.html?theme={theme}\" \
-             style=\"border:0;width:420px;height:6900px;display:block\"></iframe>"
-        );
-        let page = dir.path().join("frame.html");
-        std::fs::write(&page, frame).unwrap();
-        let png = browser::screenshot(&page, "", (520, 6900), pictures().join(format!("narrow-{theme}.png")));
-        assert!(std::fs::metadata(png).unwrap().len() > 60_000);
-    }
+    LOOK.on_a_phone(&html(&sample::report()), 6900);
 }
 
 /// Every figure has its drawings, every drawing has marks, and the script took them all over.

@@ -157,31 +157,11 @@ fn ranked<'a>(profile: &Profile, stacks: impl Iterator<Item = &'a Stack>, n: usi
 
 #[cfg(test)]
 mod tests {
-    use super::super::model::ProfileKind;
     use super::*;
-
-    fn profile(stacks: &[(&str, f64)]) -> Profile {
-        Profile {
-            kind: ProfileKind::Cpu,
-            source: "test".into(),
-            unit: "seconds".into(),
-            seconds: 1.0,
-            total: stacks.iter().map(|(_, weight)| weight).sum(),
-            dropped: 0.0,
-            stacks: stacks
-                .iter()
-                .map(|(frames, weight)| Stack {
-                    frames: frames.split(';').map(str::to_owned).collect(),
-                    weight: *weight,
-                })
-                .collect(),
-            comments: vec![],
-        }
-    }
 
     #[test]
     fn allocation_is_known_by_its_functions() {
-        let profile = profile(&[
+        let profile = Profile::of_cpu(&[
             ("w;handle;malloc", 1.0),
             ("w;handle;_int_free", 1.0),
             ("w;freeze", 1.0),
@@ -191,7 +171,7 @@ mod tests {
     }
     #[test]
     fn a_write_to_a_file_is_a_log_and_one_to_a_socket_is_none() {
-        let profile = profile(&[
+        let profile = Profile::of_cpu(&[
             ("w;write;vfs_write_[k];ext4_file_write_iter_[k]", 3.0),
             ("w;write;vfs_write_[k];sock_write_iter_[k]", 1.0),
         ]);
@@ -199,7 +179,7 @@ mod tests {
     }
     #[test]
     fn the_hottest_functions_come_first_and_recursion_counts_once() {
-        let profile = profile(&[("w;f;f;g", 3.0), ("v;f", 1.0)]);
+        let profile = Profile::of_cpu(&[("w;f;f;g", 3.0), ("v;f", 1.0)]);
         let hot = hottest(&profile, 9);
         assert_eq!((hot[0].function.as_str(), hot[0].own), ("g", 0.75));
         assert_eq!((hot[1].function.as_str(), hot[1].own, hot[1].total), ("f", 0.25, 1.0));
@@ -207,6 +187,6 @@ mod tests {
     }
     #[test]
     fn an_empty_profile_has_no_shares() {
-        assert_eq!(share(&profile(&[]), Purpose::Allocation), 0.0);
+        assert_eq!(share(&Profile::of_cpu(&[]), Purpose::Allocation), 0.0);
     }
 }

@@ -40,6 +40,27 @@ pub struct Profile {
     pub comments: Vec<String>,
 }
 
+#[cfg(test)]
+impl Profile {
+    /// A CPU profile of seconds, for tests: stacks as `outer;inner` with their weights.
+    pub(crate) fn of_cpu(stacks: &[(&str, f64)]) -> Self {
+        let stack = |(frames, weight): &(&str, f64)| Stack {
+            frames: frames.split(';').map(str::to_owned).collect(),
+            weight: *weight,
+        };
+        Self {
+            kind: ProfileKind::Cpu,
+            source: "perf".into(),
+            unit: "seconds".into(),
+            seconds: 1.0,
+            total: stacks.iter().map(|(_, weight)| weight).sum(),
+            dropped: 0.0,
+            stacks: stacks.iter().map(stack).collect(),
+            comments: vec![],
+        }
+    }
+}
+
 /// One stack and its weight.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Stack {

@@ -7,43 +7,65 @@ use super::format::{bytes, escape, grouped, millis, number, percent, script_json
 use super::{checks, cycle, knee, resources, sale};
 use crate::search::Ending;
 
-pub(super) const STYLE: &str = concat!(include_str!("assets/report.css"), include_str!("assets/lab.css"));
-pub(super) const SCRIPT: &str = concat!(include_str!("assets/report.js"), include_str!("assets/lab.js"));
+const STYLE: &str = concat!(include_str!("assets/report.css"), include_str!("assets/lab.css"));
+const SCRIPT: &str = concat!(include_str!("assets/report.js"), include_str!("assets/lab.js"));
 pub(super) const MARK: &str = include_str!("assets/mark.svg");
 
 /// Renders the report. Pure; all text is escaped.
 pub fn html(report: &Report) -> String {
-    let mut out = String::with_capacity(512 * 1024);
-    let title = escape(&report.title);
-    let _ = write!(
-        out,
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title} · Seawall report</title>\n\
-         <link rel=\"icon\" href=\"data:,\">\n<style>\n{STYLE}</style>\n</head>\n<body>\n"
-    );
-    header(&mut out, report);
-    out.push_str("<main>\n");
-    banner(&mut out, report);
-    figures(&mut out, report);
-    knee::section(&mut out, report);
-    resources::section(&mut out, report);
-    sale::section(&mut out, report);
-    cycle::section(&mut out, report);
-    checks::sections(&mut out, report);
-    let _ = write!(
-        out,
-        "</main>\n<footer><p>Made by {} on {}. This file is complete: no network, no server.</p></footer>\n",
-        escape(&report.generator),
-        escape(&report.generated_at)
-    );
     let json = serde_json::to_string(report).expect("plain data with string keys always serialises");
-    let _ = write!(
-        out,
-        "<script type=\"application/json\" id=\"report-data\">{}</script>\n<script>\n{SCRIPT}</script>\n</body>\n</html>\n",
-        script_json(&json)
-    );
-    out
+    let Report { title, generator, generated_at, .. } = report;
+    Page { title, kind: "report", class: "", generator, generated_at, json }.render(|out| {
+        header(out, report);
+        out.push_str("<main>\n");
+        banner(out, report);
+        figures(out, report);
+        knee::section(out, report);
+        resources::section(out, report);
+        sale::section(out, report);
+        cycle::section(out, report);
+        checks::sections(out, report);
+        out.push_str("</main>\n");
+    })
+}
+
+/// What every page is, whatever it shows: one file that needs nothing else.
+pub(super) struct Page<'r> {
+    pub(super) title: &'r str,
+    /// What it is, behind its title: `report`, `lab`.
+    pub(super) kind: &'r str,
+    /// Of its body.
+    pub(super) class: &'r str,
+    pub(super) generator: &'r str,
+    pub(super) generated_at: &'r str,
+    /// The data that it shows.
+    pub(super) json: String,
+}
+
+impl Page<'_> {
+    /// The whole page, around what `body` writes.
+    pub(super) fn render(self, body: impl FnOnce(&mut String)) -> String {
+        let Self { title, kind, class, generator, generated_at, json } = self;
+        let mut out = String::with_capacity(512 * 1024);
+        let _ = write!(
+            out,
+            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+             <meta name=\"color-scheme\" content=\"light dark\">\n<title>{} · Seawall {kind}</title>\n\
+             <link rel=\"icon\" href=\"data:,\">\n<style>\n{STYLE}</style>\n</head>\n<body class=\"{class}\">\n",
+            escape(title)
+        );
+        body(&mut out);
+        let _ = write!(
+            out,
+            "<footer><p>Made by {} on {}. This file is complete: no network, no server.</p></footer>\n\
+             <script type=\"application/json\" id=\"report-data\">{}</script>\n<script>\n{SCRIPT}</script>\n</body>\n</html>\n",
+            escape(generator),
+            escape(generated_at),
+            script_json(&json)
+        );
+        out
+    }
 }
 
 /// Opens a section with its heading and a sentence on how to read it.

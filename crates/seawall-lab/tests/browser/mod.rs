@@ -60,3 +60,57 @@ pub(crate) fn png_size(png: &Path) -> (u32, u32) {
     let number = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap());
     (number(16), number(20))
 }
+
+/// Writes a page where a frame finds it.
+pub(crate) fn write(dir: &Path, page: &str) -> PathBuf {
+    let file = dir.join("report.html");
+    std::fs::write(&file, page).unwrap();
+    file
+}
+
+/// What a page must look like, and where its pictures stay to be looked at: beside the build, not in the source tree.
+pub(crate) struct Look {
+    /// Of the folder of its pictures.
+    pub(crate) name: &'static str,
+    /// Bytes of a picture that shows something.
+    pub(crate) least: u64,
+}
+
+impl Look {
+    fn picture(&self, name: &str) -> PathBuf {
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(self.name);
+        std::fs::create_dir_all(&dir).unwrap();
+        dir.join(name)
+    }
+
+    fn check(&self, png: &Path) {
+        let bytes = std::fs::metadata(png).unwrap().len();
+        assert!(bytes > self.least, "{bytes} bytes: an almost empty picture");
+    }
+
+    /// In a window of a desktop.
+    pub(crate) fn on_a_desktop(&self, page: &str, theme: &str, height: u32) {
+        let dir = tempfile::tempdir().unwrap();
+        let page = write(dir.path(), page);
+        let size = (1280, height);
+        let png =
+            screenshot(&page, &format!("?theme={theme}"), size, self.picture(&format!("wide-{theme}.png")));
+        assert_eq!(png_size(&png), size);
+        self.check(&png);
+    }
+
+    /// The narrowest window a browser opens may be wider than a phone, so the page is framed.
+    pub(crate) fn on_a_phone(&self, page: &str, height: u32) {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), page);
+        for theme in ["light", "dark"] {
+            let frame = format!(
+                "<!DOCTYPE html><body style=\"margin:0\"><iframe src=\"report.html?theme={theme}\" \
+                 style=\"border:0;width:420px;height:{height}px;display:block\"></iframe>"
+            );
+            let framed = dir.path().join("frame.html");
+            std::fs::write(&framed, frame).unwrap();
+            self.check(&screenshot(&framed, "", (520, height), self.picture(&format!("narrow-{theme}.png"))));
+        }
+    }
+}

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::rank;
 use crate::diagnose::facts::{Facts, Level, LoadFacts};
 use crate::diagnose::model::{Cause, ExperimentResult, Severity};
-use crate::profile::{Profile, ProfileKind, Stack};
+use crate::profile::Profile;
 use crate::signals::window::{ThreadWindow, Window};
 
 /// A worker with an event loop that is idle.
@@ -284,23 +284,7 @@ fn a_wait_that_cannot_be_seen_is_unexplained_only_if_it_queues() {
 }
 
 fn profile(stacks: &[(&str, f64)]) -> Option<Profile> {
-    let stacks: Vec<Stack> = stacks
-        .iter()
-        .map(|(frames, weight)| Stack {
-            frames: frames.split(';').map(str::to_owned).collect(),
-            weight: *weight,
-        })
-        .collect();
-    Some(Profile {
-        kind: ProfileKind::Cpu,
-        source: "test".into(),
-        unit: "seconds".into(),
-        seconds: 2.0,
-        total: stacks.iter().map(|stack| stack.weight).sum(),
-        dropped: 0.0,
-        stacks,
-        comments: vec![],
-    })
+    Some(Profile { seconds: 2.0, ..Profile::of_cpu(stacks) })
 }
 fn busy_facts() -> Facts {
     let busy = |tid| ThreadWindow { running: 0.95, events: 0.05, ..worker(tid) };

@@ -231,31 +231,11 @@ fn change_class(change: f64, width: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::Stack;
-
-    fn profile(stacks: &[(&str, f64)]) -> Profile {
-        Profile {
-            kind: ProfileKind::Cpu,
-            source: "perf".into(),
-            unit: "seconds".into(),
-            seconds: 1.0,
-            total: stacks.iter().map(|s| s.1).sum(),
-            dropped: 0.0,
-            stacks: stacks
-                .iter()
-                .map(|(frames, weight)| Stack {
-                    frames: frames.split(';').map(str::to_owned).collect(),
-                    weight: *weight,
-                })
-                .collect(),
-            comments: vec![],
-        }
-    }
 
     #[test]
     fn a_box_is_as_wide_as_its_share_and_lies_below_its_caller() {
         let mut root = Node::default();
-        root.add(&profile(&[("main;a;x", 3.0), ("main;b", 1.0)]), false, 1.0);
+        root.add(&Profile::of_cpu(&[("main;a;x", 3.0), ("main;b", 1.0)]), false, 1.0);
         let boxes: Vec<_> =
             boxes(&root, false).into_iter().map(|b| (b.depth, b.left, b.width, b.name.to_owned())).collect();
         let wanted = [(0, 0.0, 1.0, "main"), (1, 0.0, 0.75, "a"), (1, 0.75, 0.25, "b"), (2, 0.0, 0.75, "x")];
@@ -264,7 +244,8 @@ mod tests {
     #[test]
     fn a_difference_is_of_shares_however_long_each_profile_took() {
         let mut root = Node::default();
-        let (before, after) = (profile(&[("a", 5.0), ("b", 5.0)]), profile(&[("a", 8.0), ("b", 2.0)]));
+        let (before, after) =
+            (Profile::of_cpu(&[("a", 5.0), ("b", 5.0)]), Profile::of_cpu(&[("a", 8.0), ("b", 2.0)]));
         root.add(&after, false, 1.0);
         root.add(&before, true, after.total / before.total);
         let changes: Vec<f64> = boxes(&root, true).iter().filter_map(|b| b.change).collect();
@@ -277,7 +258,7 @@ mod tests {
         let stacks: Vec<(&str, f64)> =
             stacks.iter().map(|(frames, weight)| (frames.as_str(), *weight)).collect();
         let mut root = Node::default();
-        root.add(&profile(&stacks), false, 1.0);
+        root.add(&Profile::of_cpu(&stacks), false, 1.0);
         assert!(boxes(&root, false).len() <= MAX_BOXES);
     }
     #[test]

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use super::data::{Collected, LabReport, Mood};
 use super::{diagnosis, flame, forest, latency, load, tables, usage, water};
-use crate::report::format::{escape, millis, percent, script_json};
-use crate::report::page::{MARK, SCRIPT, STYLE};
+use crate::report::format::{escape, millis, percent};
+use crate::report::page::{MARK, Page};
 use crate::signals::series::EvidenceLevel;
 
 /// Heaviest stacks of each profile that go into the page's copy of the data; the JSON file has them all.
@@ -34,44 +34,26 @@ const SECTIONS: [(&str, &str); 13] = [
 
 /// Renders the report. Pure; all text is escaped.
 pub fn lab_html(report: &LabReport) -> String {
-    let mut out = String::with_capacity(512 * 1024);
-    let title = escape(&report.title);
-    let _ = write!(
-        out,
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title} · Seawall lab</title>\n\
-         <link rel=\"icon\" href=\"data:,\">\n<style>\n{STYLE}</style>\n</head>\n<body class=\"lab\">\n"
-    );
-    header(&mut out, report);
-    out.push_str("<main>\n");
-    banner(&mut out, report);
-    load::section(&mut out, report);
-    latency::heat(&mut out, report);
-    latency::spectrum(&mut out, report);
-    latency::limits(&mut out, report);
-    water::section(&mut out, report);
-    usage::resources(&mut out, report);
-    usage::threads(&mut out, report);
-    flame::section(&mut out, report);
-    usage::gauges(&mut out, report);
-    usage::kernel(&mut out, report);
-    diagnosis::section(&mut out, report);
-    forest::section(&mut out, report);
-    tables::section(&mut out, report);
-    let _ = write!(
-        out,
-        "</main>\n<footer><p>Made by {} on {}. This file is complete: no network, no server.</p></footer>\n",
-        escape(&report.generator),
-        escape(&report.generated_at)
-    );
-    let json = embedded(report);
-    let _ = write!(
-        out,
-        "<script type=\"application/json\" id=\"report-data\">{}</script>\n<script>\n{SCRIPT}</script>\n</body>\n</html>\n",
-        script_json(&json)
-    );
-    out
+    let LabReport { title, generator, generated_at, .. } = report;
+    Page { title, kind: "lab", class: "lab", generator, generated_at, json: embedded(report) }.render(|out| {
+        header(out, report);
+        out.push_str("<main>\n");
+        banner(out, report);
+        load::section(out, report);
+        latency::heat(out, report);
+        latency::spectrum(out, report);
+        latency::limits(out, report);
+        water::section(out, report);
+        usage::resources(out, report);
+        usage::threads(out, report);
+        flame::section(out, report);
+        usage::gauges(out, report);
+        usage::kernel(out, report);
+        diagnosis::section(out, report);
+        forest::section(out, report);
+        tables::section(out, report);
+        out.push_str("</main>\n");
+    })
 }
 
 /// The copy of the data inside the page: what takes most room is thinned or left to the JSON file, so that the page stays
