@@ -25,6 +25,8 @@ pub struct AdmissionFacts {
     pub little_cap: u32,
     /// Latency without queueing, once known.
     pub base: Option<Duration>,
+    /// How often the limit was lowered to measure that.
+    pub probes: u64,
     /// Waiting requests.
     pub queued: u32,
     /// The longest that anybody should wait at this moment.
@@ -80,6 +82,7 @@ impl<T> State<T> {
             limit: self.limiter.limit(),
             little_cap: self.limiter.little_cap(),
             base: self.limiter.base(),
+            probes: self.limiter.probes(),
             queued: self.queue.len(),
             max_queue_wait: self.max_queue_wait(),
             overloaded: self.overload.overloaded(),

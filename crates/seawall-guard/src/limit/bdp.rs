@@ -45,6 +45,7 @@ pub(super) struct Bdp {
     /// The base was measured since the limit began to bind.
     confirmed: bool,
     probe: Probe,
+    probes: u64,
     /// The probe under way may raise the base: it is one that all workers make.
     may_raise: bool,
     /// The last probe found the base lower.
@@ -75,6 +76,7 @@ impl Bdp {
             base: None,
             confirmed: false,
             probe: Probe::No,
+            probes: 0,
             may_raise: false,
             found_lower: false,
             last: Duration::ZERO,
@@ -134,9 +136,14 @@ impl ConcurrencyLimit for Bdp {
         if self.pressed && (all_probe || again) {
             self.limit = (self.full * PROBES_AT).ceil().max(self.min) as u32;
             self.probe = Probe::Draining;
+            self.probes += 1;
             self.may_raise = all_probe;
         }
         self.pressed &= !all_probe;
+    }
+
+    fn probes(&self) -> u64 {
+        self.probes
     }
 
     fn base(&self) -> Option<Duration> {

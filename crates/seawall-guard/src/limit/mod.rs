@@ -43,6 +43,10 @@ pub trait ConcurrencyLimit: fmt::Debug + Send {
     fn limit(&self) -> u32;
     /// Takes in what happened during one window.
     fn update(&mut self, window: &Window);
+    /// How often it has lowered itself to measure that.
+    fn probes(&self) -> u64 {
+        0
+    }
     /// The latency without queueing that the law believes in, if it has one.
     fn base(&self) -> Option<Duration> {
         None
@@ -189,6 +193,11 @@ impl Limiter {
     /// The latency without queueing that the law believes in, else the mean of the last window.
     pub fn base(&self) -> Option<Duration> {
         self.law.base().or_else(|| Some(self.last.as_ref()?.mean))
+    }
+
+    /// How often the law has lowered the limit to measure latency without queueing.
+    pub fn probes(&self) -> u64 {
+        self.law.probes()
     }
 
     /// The last whole window.

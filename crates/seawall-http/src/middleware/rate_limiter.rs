@@ -5,12 +5,13 @@ use std::borrow::Cow;
 use std::fmt;
 use std::hash::RandomState;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http::{HeaderName, HeaderValue};
 use seawall_core::ConfigError;
+use seawall_core::metrics::Counter;
 use seawall_guard::{KeyedRateLimit, KeyedRateLimitConfig, RateLeft, RateLimitConfig, Rejected};
 use serde::{Deserialize, Serialize};
 
@@ -160,6 +161,8 @@ struct Limiter {
     headers: RateLimitHeaders,
     name: String,
     now: ArcSwap<InForce>,
+    /// Of the app that it is in; looked up at the first refusal.
+    denied: OnceLock<Counter>,
 }
 
 enum Key {
@@ -226,7 +229,14 @@ impl RateLimiter {
         )
         .map_err(named)?;
         let now = ArcSwap::from_pointee(InForce::new(quota, each, name));
-        Ok(Self(Arc::new(Limiter { limit, key, headers: *headers, name: name.clone(), now })))
+        Ok(Self(Arc::new(Limiter {
+            limit,
+            key,
+            headers: *headers,
+            name: name.clone(),
+            now,
+            denied: OnceLock::new(),
+        })))
     }
 
     /// A handle that changes how much each caller may send while the limit works, for all clones of it. Its name is
@@ -269,6 +279,14 @@ impl Limiter {
             Key::Header(name) => take(&c.header(name).map_or(Caller::Nobody, Caller::Text)),
             Key::Function(key) => take(&key(c).as_deref().map_or(Caller::Nobody, Caller::Text)),
         }
+    }
+
+    fn note_denied(&self, c: &Context) {
+        let counter = || {
+            let help = "Requests that a rate limit refused, by the limit's name.";
+            c.shared().registry().counter("seawall_rate_limit_denied_total", help, &[("limit", &self.name)])
+        };
+        self.denied.get_or_init(counter).inc();
     }
 
     /// What is left after an admission, or how long until there is something again.
@@ -325,7 +343,10 @@ impl Middleware for RateLimiter {
         let taken = self.0.take(&c);
         let mut answer = match taken {
             Ok(_) => next.run(c).await,
-            Err(refused) => Err(Error::from(refused)),
+            Err(refused) => {
+                self.0.note_denied(&c);
+                Err(Error::from(refused))
+            }
         };
         self.0.tell(taken, &mut answer);
         answer

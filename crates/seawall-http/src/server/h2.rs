@@ -280,7 +280,8 @@ async fn admit(home: &Home, head: &Head, peer: &Peer, now: Instant) -> Result<Le
         Entered::Now(leave) => Ok(leave),
         Entered::Later(queued) => {
             let decided = poll_fn(|cx| queued.poll(cx)).await;
-            let mut permit = decided.inspect_err(|rejected| home.entrance.refused(rejected))?;
+            let mut permit =
+                decided.inspect_err(|rejected| home.entrance.refused(rejected, queued.class()))?;
             permit.begin(clock::now());
             Ok(Leave::Admitted(permit))
         }

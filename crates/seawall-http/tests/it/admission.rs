@@ -75,15 +75,14 @@ fn get(stream: &mut TcpStream, target: &str, fields: &str) {
     write!(stream, "GET {target} HTTP/1.1\r\nhost: a\r\n{fields}\r\n").unwrap();
 }
 
-/// Counts of requests turned away for this reason.
-fn refused(registry: &Registry, reason: &str) -> u64 {
+/// Counts of requests turned away for this reason, of all classes.
+pub(crate) fn refused(registry: &Registry, reason: &str) -> u64 {
     let families = registry.snapshot();
     let family = families.iter().find(|family| family.name == "seawall_http_refused_total").unwrap();
-    let sample = family.samples.iter().find(|sample| sample.labels.iter().any(|(_, value)| value == reason));
-    match sample.unwrap().value {
-        Value::Counter(count) => count,
-        ref other => panic!("{other:?}"),
-    }
+    let samples =
+        family.samples.iter().filter(|sample| sample.labels.iter().any(|(_, value)| value == reason));
+    let count = |value: &Value| if let Value::Counter(count) = value { *count } else { panic!("{value:?}") };
+    samples.map(|sample| count(&sample.value)).sum()
 }
 
 /// Waits until so many requests stand in the queue.

@@ -14,6 +14,7 @@ use seawall_core::metrics::{Registry, Value};
 use seawall_http::{App, Context, ServerConfig};
 use tokio::sync::Notify;
 
+use crate::admission::refused;
 use crate::block_on;
 use crate::live::{LIMIT, Live, read_until};
 
@@ -441,11 +442,7 @@ fn beyond_the_cap_requests_are_refused_before_they_are_one() {
         refusal.starts_with("HTTP/1.1 503 ") && refusal.contains("\r\nconnection: close\r\n"),
         "{refusal}"
     );
-    let families = registry.snapshot();
-    let refused = families.iter().find(|family| family.name == "seawall_http_refused_total").unwrap();
-    let mut counts =
-        refused.samples.iter().filter(|sample| sample.labels.iter().any(|(_, value)| value == "saturated"));
-    assert!(matches!(counts.next().unwrap().value, Value::Counter(3)), "{refused:?}");
+    assert_eq!(refused(&registry, "saturated"), 3);
     go_on.notify_one();
     read_until(&mut first, "hello");
     second.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();

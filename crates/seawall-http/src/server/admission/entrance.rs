@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use seawall_core::{Deadline, Outcome};
-use seawall_guard::{Gate, Meta, Permit, Rejected, WorkPermit};
+use seawall_guard::{Gate, Meta, Permit, Priority, Rejected, WorkPermit};
 
 use super::{Dispatcher, Queued, Refusals};
 use crate::clock;
@@ -96,7 +96,7 @@ impl Entrance {
         if entry.bypasses {
             return Ok(Entered::Now(Leave::Bypassed));
         }
-        self.decide(entry, now).inspect_err(|rejected| self.refused(rejected))
+        self.decide(entry, now).inspect_err(|rejected| self.refused(rejected, entry.meta.priority))
     }
 
     fn decide(&self, entry: &Entry, now: Instant) -> Result<Entered, Rejected> {
@@ -109,9 +109,9 @@ impl Entrance {
         }
     }
 
-    /// Counts a request that was turned away.
-    pub(in crate::server) fn refused(&self, rejected: &Rejected) {
-        self.refusals.count(rejected);
+    /// Counts a request of this class that was turned away.
+    pub(in crate::server) fn refused(&self, rejected: &Rejected, class: Priority) {
+        self.refusals.count(rejected, class);
     }
 
     /// A handler was polled for the first time, and this long.

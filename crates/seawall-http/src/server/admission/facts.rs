@@ -24,6 +24,7 @@ struct Gauges {
     limit: Gauge,
     little_cap: Gauge,
     base: Gauge,
+    probes: Gauge,
     queued: Gauge,
     max_queue_wait: Gauge,
     overloaded: Gauge,
@@ -82,6 +83,10 @@ impl Gauges {
                 "seawall_admission_base_microseconds",
                 "Latency without queueing; 0 if not known yet.",
             ),
+            probes: gauge(
+                "seawall_admission_probes",
+                "How often the limit was lowered to measure latency without queueing.",
+            ),
             queued: gauge("seawall_admission_queued", "Requests that wait."),
             max_queue_wait: gauge(
                 "seawall_admission_max_queue_wait_microseconds",
@@ -96,8 +101,18 @@ impl Gauges {
     }
 
     fn set(&self, facts: &AdmissionFacts) {
-        let AdmissionFacts { in_flight, limit, little_cap, base, queued, max_queue_wait, overloaded, cursor } =
-            *facts;
+        let AdmissionFacts {
+            in_flight,
+            limit,
+            little_cap,
+            base,
+            probes,
+            queued,
+            max_queue_wait,
+            overloaded,
+            cursor,
+        } = *facts;
+        self.probes.set(i64::try_from(probes).unwrap_or(i64::MAX));
         self.in_flight.set(in_flight.into());
         self.limit.set(limit.into());
         self.little_cap.set(if little_cap == u32::MAX { 0 } else { little_cap.into() });

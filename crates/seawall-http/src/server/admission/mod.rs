@@ -106,7 +106,7 @@ impl Dispatcher {
         match self.admission.offer(meta, Arc::clone(&turn), now) {
             Ok(ticket) => {
                 self.news.notify_one();
-                Ok(Queued::new(self, turn, ticket, meta.arrived))
+                Ok(Queued::new(self, turn, ticket, meta))
             }
             Err((rejected, _)) => Err(rejected),
         }

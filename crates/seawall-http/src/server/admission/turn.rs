@@ -5,7 +5,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use parking_lot::Mutex;
-use seawall_guard::{Rejected, Ticket, WorkPermit};
+use seawall_guard::{Meta, Priority, Rejected, Ticket, WorkPermit};
 
 use super::Dispatcher;
 
@@ -54,6 +54,7 @@ pub(in crate::server) struct Queued {
     dispatcher: Arc<Dispatcher>,
     _ticket: Ticket<Arc<Turn>>,
     arrived: Instant,
+    class: Priority,
 }
 
 impl Queued {
@@ -61,9 +62,15 @@ impl Queued {
         dispatcher: &Arc<Dispatcher>,
         turn: Arc<Turn>,
         ticket: Ticket<Arc<Turn>>,
-        arrived: Instant,
+        meta: &Meta,
     ) -> Self {
-        Self { turn, dispatcher: Arc::clone(dispatcher), _ticket: ticket, arrived }
+        let Meta { arrived, priority: class, .. } = *meta;
+        Self { turn, dispatcher: Arc::clone(dispatcher), _ticket: ticket, arrived, class }
+    }
+
+    /// The class of the request.
+    pub(in crate::server) fn class(&self) -> Priority {
+        self.class
     }
 
     /// What was decided, once it is. Not to be polled again after that.

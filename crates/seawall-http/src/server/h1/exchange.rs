@@ -196,7 +196,7 @@ impl Conn {
                 self.start(read, Leave::Admitted(permit), home)
             }
             Err(rejected) => {
-                home.entrance.refused(&rejected);
+                home.entrance.refused(&rejected, queued.class());
                 self.turn_away(read, &rejected)
             }
         })

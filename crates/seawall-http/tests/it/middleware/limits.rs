@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
+use seawall_core::metrics::Value;
 use seawall_http::middleware::{
     ConcurrencyLimit, ConcurrencyLimitConfig, RateLimitHeaders, RateLimiter, RateLimiterConfig,
 };
@@ -41,6 +42,21 @@ fn each_address_has_its_own_limit() {
     let statuses =
         ["192.0.2.1:1", "192.0.2.1:2", "192.0.2.1:3", "192.0.2.2:1"].map(|peer| get(&client, peer).status());
     assert_eq!(statuses.map(|status| status.as_u16()), [200, 200, 429, 200]);
+}
+
+#[test]
+fn what_a_limit_refuses_is_counted_under_its_name() {
+    let app = App::new().with(RateLimiter::new(&two()).unwrap()).get("/", async || "hello");
+    let registry = app.metrics();
+    let client = TestClient::new(app).unwrap();
+    (0..5).for_each(|_| drop(get(&client, "192.0.2.1:1")));
+    let families = registry.snapshot();
+    let family = families.iter().find(|family| family.name == "seawall_rate_limit_denied_total").unwrap();
+    assert!(matches!(family.samples[..], [ref one] if matches!(one.value, Value::Counter(3))), "{family:?}");
+    assert_eq!(
+        family.samples[0].labels.iter().map(|(_, value)| value.as_str()).collect::<Vec<_>>(),
+        ["default"]
+    );
 }
 
 #[test]
