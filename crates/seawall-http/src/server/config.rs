@@ -15,9 +15,9 @@ pub struct ServerConfig {
     /// Connections held at once; further ones wait in the kernel's queue. 1 to 1,000,000. Default: 0.8 x the
     /// process's limit on open files, at most 65,536.
     pub max_connections: u32,
-    /// Requests in flight at once in the whole process; a further one is answered 503 before it becomes a request, from
-    /// bytes that are ready, and counted in `seawall_http_refused_total`. A last line of defence behind `admission`: it
-    /// does not know what the service can do. 1 to 10,000,000. Default 65,536.
+    /// Requests queued or in flight at once in the whole process; a further one is answered 503 before it becomes a
+    /// request, from bytes that are ready, and counted in `seawall_http_refused_total`. A last line of defence behind
+    /// `admission`: it does not know what the service can do. 1 to 10,000,000. Default 65,536.
     pub max_in_flight: u32,
     /// How requests are admitted under load: the adaptive limit, the queue and the deadline; see
     /// [`AdmissionConfig`]. `None` switches all of that off, and only `max_in_flight` is left. Default: on.

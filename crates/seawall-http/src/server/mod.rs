@@ -1,7 +1,8 @@
 //! The server: its listening sockets, one current-thread runtime per core, and a drain at the end.
 //!
 //! Read on in `listen.rs` and `bind.rs` (where), `listener.rs` (accept, hand over), `handshake.rs` (what comes before
-//! HTTP), `conn.rs` (the door to the engines: `h1/` is ours, `h2.rs` hyper's), `shutdown.rs` (who says stop).
+//! HTTP), `conn.rs` (the door to the engines: `h1/` is ours, `h2.rs` hyper's), `admission/` (who may start, who waits),
+//! `shutdown.rs` (who says stop), `chores.rs` (what is done beside: gauges, refusals in the log, pressure, watchdog).
 
 mod admission;
 mod bind;

@@ -119,7 +119,8 @@ impl Conn {
     }
 
     /// What there is to do next: a request to answer, or the connection's end, because the client has ended it between
-    /// two requests or the server drains. Bytes that are no request, and a request without room, are refused here.
+    /// two requests or the server drains. Bytes that are no request are refused here, and so are requests that may
+    /// neither start nor wait.
     pub(super) async fn next_step(&mut self, home: &Home) -> Result<Step, Lost> {
         poll_fn(|cx| {
             let head = ready!(self.poll_head(home, cx))?;

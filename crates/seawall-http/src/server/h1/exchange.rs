@@ -1,4 +1,4 @@
-//! One request and its answer.
+//! One request and its answer: whether it starts, waits for its turn or is turned away, and what happens then.
 //!
 //! The handler runs on the connection's own task. While it waits, the connection sends what was gathered, reads as much
 //! of the body as is asked for, and sees whether the client is still there.
