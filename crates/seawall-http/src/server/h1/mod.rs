@@ -125,13 +125,8 @@ async fn run(conn: &mut Conn, home: &Home) -> Result<End, Lost> {
         let next = match &mut step {
             // In a box, too: a connection is idle most of the time.
             Step::Answer(exchange) => Box::pin(conn.exchange(exchange, home)).await?,
-            Step::Refused { goes_on, .. } => {
-                if *goes_on {
-                    Next::Request
-                } else {
-                    Next::Close
-                }
-            }
+            Step::Refused { goes_on: true, .. } => Next::Request,
+            Step::Refused { goes_on: false, .. } => Next::Close,
             Step::Queue(_) | Step::End => return Ok(End::Close),
         };
         let intake = step.into_intake(); // and nothing else of the request is kept
