@@ -16,6 +16,7 @@ use seawall_http::{
     ServerConfig,
 };
 
+use crate::admission::refused;
 use crate::live::{Live, read_until, wait_until};
 use crate::sample;
 use crate::tracing::Lines;
@@ -243,9 +244,9 @@ fn the_hard_cap_changes_for_all_workers() {
     let mut first = held.get("/hold");
     held.has_begun(1);
     held.set(r#"{"max_in_flight": 1}"#);
-    let refused = read_until(&mut held.get("/"), "\r\n\r\n");
-    assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
-    let counted = || sample(&held.registry, "seawall_http_refused_total", "reason=saturated");
+    let answer = read_until(&mut held.get("/"), "\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    let counted = || refused(&held.registry, "saturated");
     assert_eq!(counted(), 1);
     held.set("{}");
     held.go.store(true, Ordering::SeqCst);

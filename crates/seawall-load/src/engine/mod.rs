@@ -223,7 +223,7 @@ impl<'a, W: Work> Engine<'a, W> {
             if now >= self.next_scan {
                 self.scan(now);
             }
-            self.send_due();
+            self.send_due(end);
             self.wait(end)?;
         }
         self.finish(start, reader)?;
@@ -267,13 +267,14 @@ impl<'a, W: Work> Engine<'a, W> {
         Ok(())
     }
 
-    /// Sends what is due as long as connections are free.
-    fn send_due(&mut self) {
+    /// Sends what is due as long as connections are free and the end has not come: what is due from then on is no part
+    /// of the run, and what was due before is its backlog.
+    fn send_due(&mut self, end: u64) {
         while self.can_send()
             && let Some(due) = self.work.next_due()
         {
             let now = self.clock.now();
-            if due > now {
+            if due > now || now >= end {
                 return;
             }
             let Some(slot) = self.free.pop_front() else {
