@@ -58,6 +58,11 @@ impl RetryBudget {
         let _ = self.thousandths.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
     }
 
+    /// Retries that it pays for at this moment.
+    pub fn left(&self) -> u32 {
+        self.thousandths.load(Ordering::Relaxed) / TOKEN
+    }
+
     /// Pays for one retry.
     ///
     /// # Errors

@@ -24,7 +24,11 @@ struct Room {
 
 /// Room for one; dropping it gives the room back. Keep it as long as the work lasts.
 #[must_use = "the room is given back the moment the permit is dropped"]
-pub struct Permit(Arc<Room>);
+pub struct Permit(Option<Arc<Room>>);
+
+/// Room for one, as [`Permit`], for as long as the gate is borrowed: it costs no reference count.
+#[must_use = "the room is given back the moment this is dropped"]
+pub(crate) struct Taken<'a>(Option<&'a Arc<Room>>);
 
 impl Gate {
     /// A gate with room for `max_in_flight`, all of it free.
@@ -38,13 +42,23 @@ impl Gate {
     /// # Errors
     /// [`Rejected::Saturated`] if all room is taken.
     pub fn try_acquire(&self) -> Result<Permit, Rejected> {
+        self.take().map(Taken::into_permit)
+    }
+
+    /// As [`try_acquire`](Self::try_acquire), borrowed.
+    pub(crate) fn take(&self) -> Result<Taken<'_>, Rejected> {
         let Room { in_flight, max_in_flight } = &*self.0;
         // Relaxed: the cap guards nothing but itself.
         let take = |taken: u32| (taken < max_in_flight.load(Ordering::Relaxed)).then(|| taken + 1);
         match in_flight.fetch_update(Ordering::Acquire, Ordering::Relaxed, take) {
-            Ok(_) => Ok(Permit(Arc::clone(&self.0))),
+            Ok(_) => Ok(Taken(Some(&self.0))),
             Err(_) => Err(Rejected::Saturated),
         }
+    }
+
+    /// Gives back room that somebody has [kept](Taken::keep).
+    pub(crate) fn give_back(&self) {
+        self.0.give_back();
     }
 
     /// Permits that are out at this moment.
@@ -64,10 +78,44 @@ impl Gate {
     }
 }
 
+impl Room {
+    fn give_back(&self) {
+        // Release pairs with the acquire above: who gets this room sees all that was done under this permit.
+        self.in_flight.fetch_sub(1, Ordering::Release);
+    }
+}
+
+impl Taken<'_> {
+    /// The room stays taken until somebody [gives it back](Gate::give_back).
+    pub(crate) fn keep(mut self) {
+        self.0 = None;
+    }
+
+    pub(crate) fn into_permit(mut self) -> Permit {
+        Permit(self.0.take().cloned())
+    }
+}
+
+impl Permit {
+    /// As [`Taken::keep`].
+    pub(crate) fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        if let Some(room) = self.0 {
+            room.give_back();
+        }
+    }
+}
+
 impl Drop for Permit {
     fn drop(&mut self) {
-        // Release pairs with the acquire above: who gets this room sees all that was done under this permit.
-        self.0.in_flight.fetch_sub(1, Ordering::Release);
+        if let Some(room) = &self.0 {
+            room.give_back();
+        }
     }
 }
 

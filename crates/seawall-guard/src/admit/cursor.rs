@@ -30,7 +30,8 @@ pub(super) struct Cursor {
     overloaded: bool,
     /// By how many levels it opened last; 0 while it is held.
     opening: usize,
-    since: Instant,
+    /// When this stretch is over.
+    until: Instant,
 }
 
 fn level(meta: &Meta) -> usize {
@@ -45,7 +46,7 @@ impl Cursor {
             started: 0,
             overloaded: false,
             opening: 0,
-            since: start,
+            until: start + STRETCH,
         }
     }
 
@@ -74,12 +75,12 @@ impl Cursor {
     /// Moves the cursor, if a stretch is over.
     pub(super) fn observe(&mut self, overloaded: bool, now: Instant) {
         self.overloaded |= overloaded;
-        if now.saturating_duration_since(self.since) < STRETCH {
+        if now < self.until {
             return;
         }
         self.last = if self.overloaded { self.hold() } else { self.open() };
         *self.arrivals = [0; LEVELS];
-        (self.started, self.overloaded, self.since) = (0, overloaded, now);
+        (self.started, self.overloaded, self.until) = (0, overloaded, now + STRETCH);
     }
 
     fn hold(&mut self) -> usize {

@@ -4,13 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use seawall_core::{ConfigError, Outcome};
+use seawall_core::{ConfigError, Deadline, Outcome};
 
 use super::config::AdmissionConfig;
 use super::meta::Meta;
 use super::permit::{Home, WorkPermit};
 use super::queue::Waiting;
-use super::state::{AdmissionFacts, Room, State};
+use super::state::{AdmissionFacts, State};
+use crate::gate::Taken;
 use crate::sync::Mutex;
 use crate::{Gate, Rejected};
 
@@ -103,7 +104,7 @@ impl<T: Send + 'static> Admission<T> {
         }
         state.start();
         drop(state);
-        Some(WorkPermit::new(self.home(), now, meta.arrived, deadline, room))
+        Some(self.started(meta, deadline, room, now))
     }
 
     /// Puts an arrival into the queue, or refuses it. Never starts anything: that is [`next`](Self::next)'s business,
@@ -124,7 +125,7 @@ impl<T: Send + 'static> Admission<T> {
         if let Err(rejected) = state.judge(meta, deadline, now) {
             return Err((rejected, work));
         }
-        match state.enqueue(Waiting { work, meta: *meta, deadline, room }) {
+        match state.enqueue(Waiting { work, meta: *meta, deadline, room: room.map(Taken::into_permit) }) {
             Ok((slot, generation)) => Ok(Ticket { shared: Arc::clone(&self.0), slot, generation }),
             Err((waiting, rejected)) => Err((rejected, waiting.work)),
         }
@@ -145,9 +146,9 @@ impl<T: Send + 'static> Admission<T> {
         if state.queue.len() == 0 && state.has_room() {
             state.start();
             drop(state);
-            return Decision::Start(WorkPermit::new(self.home(), now, meta.arrived, deadline, room), work);
+            return Decision::Start(self.started(meta, deadline, room, now), work);
         }
-        match state.enqueue(Waiting { work, meta: *meta, deadline, room }) {
+        match state.enqueue(Waiting { work, meta: *meta, deadline, room: room.map(Taken::into_permit) }) {
             Ok((slot, generation)) => {
                 Decision::Queued(Ticket { shared: Arc::clone(&self.0), slot, generation })
             }
@@ -167,7 +168,10 @@ impl<T: Send + 'static> Admission<T> {
             Err((work, rejected)) => Some(Next::Refuse(rejected, work)),
             Ok(Waiting { work, meta, deadline, room }) => {
                 drop(state);
-                Some(Next::Start(WorkPermit::new(self.home(), now, meta.arrived, deadline, room), work))
+                if let Some(room) = room {
+                    room.keep(); // the permit gives it back
+                }
+                Some(Next::Start(WorkPermit::new(self.home(), now, meta.arrived, deadline), work))
             }
         }
     }
@@ -192,8 +196,15 @@ impl<T: Send + 'static> Admission<T> {
         self.0.state.lock().reconfigure(config, now)
     }
 
-    fn room(&self) -> Result<Room, Rejected> {
-        self.0.hard_cap.as_ref().map(Gate::try_acquire).transpose()
+    fn room(&self) -> Result<Option<Taken<'_>>, Rejected> {
+        self.0.hard_cap.as_ref().map(Gate::take).transpose()
+    }
+
+    fn started(&self, meta: &Meta, deadline: Deadline, room: Option<Taken<'_>>, now: Instant) -> WorkPermit {
+        if let Some(room) = room {
+            room.keep(); // the permit gives it back
+        }
+        WorkPermit::new(self.home(), now, meta.arrived, deadline)
     }
 
     fn home(&self) -> Arc<dyn Home> {
@@ -207,6 +218,9 @@ impl<T: Send> Home for Shared<T> {
         state.ended(started, allowed, end);
         let somebody_waits = state.queue.len() > 0;
         drop(state);
+        if let Some(hard_cap) = &self.hard_cap {
+            hard_cap.give_back();
+        }
         if somebody_waits && let Some(on_room) = &self.on_room {
             on_room();
         }

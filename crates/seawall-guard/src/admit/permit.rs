@@ -6,11 +6,10 @@ use std::time::{Duration, Instant};
 
 use seawall_core::{Deadline, Outcome};
 
-use crate::gate::Permit;
-
 /// Where a permit reports to.
 pub(super) trait Home: Send + Sync {
-    /// The work has ended: with an outcome at a time, or given up, which says nothing.
+    /// The work has ended: with an outcome at a time, or given up, which says nothing. Its room is free, under the limit
+    /// and under the hard cap.
     fn ended(&self, started: Instant, allowed: Duration, end: Option<(Outcome, Instant)>);
 }
 
@@ -27,20 +26,12 @@ pub struct WorkPermit {
     /// connection, idle or not, and a deadline is an hour at most.
     waited: u32,
     left: u32,
-    /// The room under the hard cap; falls with the permit.
-    _room: Option<Permit>,
 }
 
 impl WorkPermit {
-    pub(super) fn new(
-        home: Arc<dyn Home>,
-        started: Instant,
-        arrived: Instant,
-        deadline: Deadline,
-        room: Option<Permit>,
-    ) -> Self {
+    pub(super) fn new(home: Arc<dyn Home>, started: Instant, arrived: Instant, deadline: Deadline) -> Self {
         let waited = micros(started.saturating_duration_since(arrived));
-        Self { home: Some(home), started, waited, left: micros(deadline.remaining(started)), _room: room }
+        Self { home: Some(home), started, waited, left: micros(deadline.remaining(started)) }
     }
 
     /// When the work was started.
@@ -89,7 +80,8 @@ impl Drop for WorkPermit {
 }
 
 fn micros(duration: Duration) -> u32 {
-    u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)
+    let whole = duration.as_secs().saturating_mul(1_000_000);
+    u32::try_from(whole.saturating_add(duration.subsec_micros().into())).unwrap_or(u32::MAX)
 }
 
 impl fmt::Debug for WorkPermit {

@@ -10,9 +10,9 @@ use super::cursor::Cursor;
 use super::meta::Meta;
 use super::overload::Overload;
 use super::queue::{Queue, Waiting};
+use crate::Rejected;
 use crate::limit::{Limiter, Sample};
 use crate::parts::{Part, is_there};
-use crate::{Permit, Rejected};
 
 /// What admission looks like at one moment, for metrics.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -51,6 +51,10 @@ pub(super) struct State<T> {
     service: Option<Duration>,
     /// How long callers wait, on average.
     allowed: Duration,
+    /// The longest that anybody should wait now, and the time that an answer needs. Found when what they are made of
+    /// changes, once per window, not at each arrival.
+    max_queue_wait: Duration,
+    needed: Duration,
 }
 
 /// Waiting times beyond this many service times are of no use to anybody.
@@ -63,7 +67,7 @@ const SHORTEST_QUEUE: u32 = 4;
 impl<T> State<T> {
     pub(super) fn new(config: &AdmissionConfig, start: Instant) -> Result<Self, ConfigError> {
         config.check()?;
-        Ok(Self {
+        let mut state = Self {
             queue: Queue::new(config.max_tenants),
             shed: VecDeque::new(),
             limiter: Limiter::new(&config.limit, start)?,
@@ -72,8 +76,20 @@ impl<T> State<T> {
             in_flight: 0,
             service: None,
             allowed: config.deadline,
+            max_queue_wait: Duration::ZERO,
+            needed: Duration::ZERO,
             config: config.clone(),
-        })
+        };
+        state.settle();
+        Ok(state)
+    }
+
+    /// Finds anew what follows from the last window and the configuration.
+    fn settle(&mut self) {
+        let wanted = self.service.map_or(self.config.grace, |service| service * SERVICE_TIMES);
+        self.max_queue_wait = wanted.max(self.config.min_wait).min(self.allowed / 4);
+        // The latency without queueing, never more than a quarter of what callers allow.
+        self.needed = self.limiter.base().unwrap_or(Duration::ZERO).min(self.allowed / 4);
     }
 
     pub(super) fn facts(&self) -> AdmissionFacts {
@@ -84,7 +100,7 @@ impl<T> State<T> {
             base: self.limiter.base(),
             probes: self.limiter.probes(),
             queued: self.queue.len(),
-            max_queue_wait: self.max_queue_wait(),
+            max_queue_wait: self.max_queue_wait,
             overloaded: self.overload.overloaded(),
             cursor: self.cursor.last(),
         }
@@ -96,15 +112,10 @@ impl<T> State<T> {
         meta.deadline.map_or(ours, |theirs| theirs.min(ours))
     }
 
-    fn max_queue_wait(&self) -> Duration {
-        let wanted = self.service.map_or(self.config.grace, |service| service * SERVICE_TIMES);
-        wanted.max(self.config.min_wait).min(self.allowed / 4)
-    }
-
     /// How many may stand in the queue.
     fn longest_queue(&self) -> u32 {
         let Some(service) = self.service else { return self.config.max_queued };
-        let target = self.max_queue_wait();
+        let target = self.max_queue_wait;
         let span = if self.overload.overloaded() {
             target / 2
         } else {
@@ -123,7 +134,7 @@ impl<T> State<T> {
             None => self.overload.observe(None, Duration::ZERO, now), // which is all the same then
             Some((_, oldest)) => {
                 let waited = now.saturating_duration_since(oldest.meta.arrived);
-                self.overload.observe(Some(waited), self.max_queue_wait(), now);
+                self.overload.observe(Some(waited), self.max_queue_wait, now);
             }
         }
         self.cursor.observe(self.overload.overloaded(), now);
@@ -148,12 +159,7 @@ impl<T> State<T> {
     /// that was measured in bad times would keep all away for ever, and nothing would be measured again.
     fn too_near(&self, deadline: Deadline, now: Instant) -> bool {
         let left = deadline.remaining(now);
-        left.is_zero() || self.in_flight > 0 && left < self.needed()
-    }
-
-    /// The time that an answer needs: the latency without queueing, never more than a quarter of what callers allow.
-    fn needed(&self) -> Duration {
-        self.limiter.base().unwrap_or(Duration::ZERO).min(self.allowed / 4)
+        left.is_zero() || self.in_flight > 0 && left < self.needed
     }
 
     /// Puts it into the queue, in the place of a lesser one if there is no other.
@@ -189,7 +195,7 @@ impl<T> State<T> {
         let waited = now.saturating_duration_since(oldest.meta.arrived);
         let why = if self.too_near(oldest.deadline, now) {
             Rejected::DeadlineExceeded
-        } else if is_there(Part::Staleness) && self.overload.overloaded() && waited > self.max_queue_wait() {
+        } else if is_there(Part::Staleness) && self.overload.overloaded() && waited > self.max_queue_wait {
             Rejected::WaitedTooLong
         } else {
             return None;
@@ -206,7 +212,7 @@ impl<T> State<T> {
         if !self.has_room() {
             // A moment's wait is no reason to probe: see there.
             let waited = self.queue.oldest().map(|(_, it)| now.saturating_duration_since(it.meta.arrived));
-            if self.overload.overloaded() || waited > Some(self.max_queue_wait() / 2) {
+            if self.overload.overloaded() || waited > Some(self.max_queue_wait / 2) {
                 self.limiter.note_waiting();
             }
             return None;
@@ -223,10 +229,10 @@ impl<T> State<T> {
     /// When the oldest entry will have to be looked at again.
     pub(super) fn look_again(&self) -> Option<Instant> {
         let (_, oldest) = self.queue.oldest()?;
-        let stale = oldest.meta.arrived + self.max_queue_wait() + Duration::from_nanos(1);
+        let stale = oldest.meta.arrived + self.max_queue_wait + Duration::from_nanos(1);
         let stale = self.overload.matters_at(stale);
         let last = oldest.deadline.instant();
-        let last = last.checked_sub(self.needed()).unwrap_or(last);
+        let last = last.checked_sub(self.needed).unwrap_or(last);
         if !self.shed.is_empty() {
             return Some(oldest.meta.arrived);
         }
@@ -254,6 +260,7 @@ impl<T> State<T> {
             let window = self.limiter.last_window();
             self.allowed = window.map_or(self.allowed, |window| window.allowed);
             self.service = window.map(|window| window.mean);
+            self.settle();
         }
     }
 
@@ -266,9 +273,7 @@ impl<T> State<T> {
         self.overload.set_grace(config.grace);
         self.queue.set_max_lanes(config.max_tenants);
         self.config = config.clone();
+        self.settle();
         Ok(())
     }
 }
-
-/// The room that a request has under the hard cap, while there is one.
-pub(super) type Room = Option<Permit>;

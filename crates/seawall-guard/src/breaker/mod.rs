@@ -32,7 +32,7 @@ pub use hosts::HostBreakers;
 use window::Ring;
 
 use crate::Rejected;
-use crate::sync::Mutex;
+use crate::sync::{AtomicU64, Mutex, Ordering};
 
 /// What a breaker does with calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +98,15 @@ pub struct BreakerEvent {
 
 /// A breaker for one other side. Cloning gives another handle to it.
 #[derive(Clone)]
-pub struct Breaker(Arc<Mutex<Inner>>);
+pub struct Breaker(Arc<Shared>);
+
+/// A closed breaker is asked without a lock: by far the most questions come then. A question that meets a change of state
+/// is answered by the state before it, and its call belongs to the epoch before it.
+struct Shared {
+    /// The epoch, times two; one more while calls pass whatever else there is. Written under the lock.
+    passing: AtomicU64,
+    inner: Mutex<Inner>,
+}
 
 struct Inner {
     config: BreakerConfig,
@@ -122,7 +130,7 @@ enum State {
 /// Leave for one call. Report its end with [`finish`](Self::finish); dropped, it counts as nothing.
 #[must_use = "an attempt that is dropped counts as nothing"]
 pub struct Attempt {
-    breaker: Option<Arc<Mutex<Inner>>>,
+    breaker: Option<Arc<Shared>>,
     epoch: u64,
     started: Instant,
 }
@@ -142,7 +150,7 @@ impl Breaker {
             openings: 0,
             epoch: 0,
         };
-        Ok(Self(Arc::new(Mutex::new(inner))))
+        Ok(Self(Arc::new(Shared { passing: AtomicU64::new(inner.passing()), inner: Mutex::new(inner) })))
     }
 
     /// Asks for leave to call. The event is there if this very question made it half open.
@@ -150,29 +158,47 @@ impl Breaker {
     /// # Errors
     /// [`Rejected::CircuitOpen`] with when to ask again; one second, if nobody can know.
     pub fn try_call(&self, now: Instant) -> Result<(Attempt, Option<BreakerEvent>), Rejected> {
-        let mut inner = self.0.lock();
-        let event = inner.let_time_pass(now);
-        inner.admit(now)?;
-        let epoch = inner.epoch;
-        drop(inner);
+        let passing = self.0.passing.load(Ordering::Acquire);
+        let (epoch, event) = if passing % 2 == 1 {
+            (passing / 2, None)
+        } else {
+            self.0.change(|inner| {
+                let event = inner.let_time_pass(now);
+                inner.admit(now).map(|()| (inner.epoch, event))
+            })?
+        };
         Ok((Attempt { breaker: Some(Arc::clone(&self.0)), epoch, started: now }, event))
     }
 
     /// What it does at this moment.
     pub fn state(&self) -> BreakerState {
-        self.0.lock().state.name()
+        self.0.inner.lock().state.name()
     }
 
     /// Opens or closes it until [`release`](Self::release) is called.
     pub fn force(&self, open: bool) -> Option<BreakerEvent> {
-        self.0.lock().change(State::Forced { open }, BreakerCause::Forced)
+        self.0.change(|inner| inner.change(State::Forced { open }, BreakerCause::Forced))
     }
 
     /// Ends a forced state: closed, with nothing remembered.
     pub fn release(&self) -> Option<BreakerEvent> {
-        let mut inner = self.0.lock();
-        inner.openings = 0;
-        inner.change(State::Closed, BreakerCause::Forced)
+        self.0.change(|inner| {
+            inner.openings = 0;
+            inner.change(State::Closed, BreakerCause::Forced)
+        })
+    }
+}
+
+impl Shared {
+    /// Does something that may change the state.
+    fn change<T>(&self, change: impl FnOnce(&mut Inner) -> T) -> T {
+        let mut inner = self.inner.lock();
+        let before = inner.epoch;
+        let result = change(&mut inner);
+        if inner.epoch != before {
+            self.passing.store(inner.passing(), Ordering::Release);
+        }
+        result
     }
 }
 
@@ -187,19 +213,20 @@ impl Attempt {
         random: u64,
     ) -> Option<BreakerEvent> {
         let breaker = self.breaker.take()?;
-        let mut inner = breaker.lock();
-        if inner.epoch != self.epoch {
-            return None;
-        }
-        let slow = now.saturating_duration_since(self.started) > inner.config.slow_after;
-        inner.record(outcome, slow, retry_after, now, random)
+        breaker.change(|inner| {
+            if inner.epoch != self.epoch {
+                return None;
+            }
+            let slow = now.saturating_duration_since(self.started) > inner.config.slow_after;
+            inner.record(outcome, slow, retry_after, now, random)
+        })
     }
 }
 
 impl Drop for Attempt {
     fn drop(&mut self) {
         let Some(breaker) = self.breaker.take() else { return };
-        let mut inner = breaker.lock();
+        let mut inner = breaker.inner.lock();
         if inner.epoch == self.epoch
             && let State::HalfOpen { out, .. } = &mut inner.state
         {
@@ -221,6 +248,12 @@ impl State {
 }
 
 impl Inner {
+    /// See [`Shared`].
+    fn passing(&self) -> u64 {
+        let passes = matches!(self.state, State::Closed | State::Forced { open: false });
+        self.epoch * 2 + u64::from(passes)
+    }
+
     fn change(&mut self, to: State, cause: BreakerCause) -> Option<BreakerEvent> {
         let event = BreakerEvent { from: self.state.name(), to: to.name(), cause };
         self.state = to;

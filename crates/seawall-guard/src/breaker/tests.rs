@@ -38,6 +38,28 @@ mod model {
             assert!(breaker.try_call(later).is_ok(), "a probe that is dropped frees its place");
         });
     }
+
+    #[test]
+    fn a_call_that_met_the_opening_counts_for_nothing_after_it() {
+        let start = time_zero();
+        let later = start + Duration::from_secs(5);
+        loom::model(move || {
+            let config = BreakerConfig { probes: 1, ..BreakerConfig::default() };
+            let breaker = Breaker::new(&config, start).unwrap();
+            let other = breaker.clone();
+            // It may ask before the opening or after, and reports a failure much later in any case.
+            let thread = thread::spawn(move || other.try_call(start).ok().map(|(attempt, _)| attempt));
+            let (attempt, _) = breaker.try_call(start).unwrap();
+            attempt.finish(Outcome::Failure(Class::System), None, start, 0).expect("it opens");
+            assert!(breaker.try_call(start).is_err(), "who saw it open is refused");
+            let late = thread.join().unwrap();
+            let (probe, _) = breaker.try_call(later).unwrap();
+            if let Some(late) = late {
+                assert_eq!(late.finish(Outcome::Failure(Class::System), None, later, 0), None);
+            }
+            assert!(probe.finish(Outcome::Success, None, later, 0).is_some(), "the probe closes it");
+        });
+    }
 }
 
 #[cfg(not(loom))]

@@ -148,6 +148,8 @@ impl ConcurrencyLimit for Fixed {
 pub struct Limiter {
     law: Box<dyn ConcurrencyLimit>,
     little: LittleCap,
+    /// What both allow, found once per window: it is asked for at each start and each end.
+    limit: u32,
     gathering: Gathering,
     last: Option<Window>,
 }
@@ -177,12 +179,13 @@ impl Limiter {
 
     fn of(law: Box<dyn ConcurrencyLimit>, config: &LimitConfig, start: Instant) -> Self {
         let gathering = Gathering::new(config.window, config.min_samples, start);
-        Self { law, little: LittleCap::default(), gathering, last: None }
+        let limit = law.limit().max(1);
+        Self { law, little: LittleCap::default(), limit, gathering, last: None }
     }
 
     /// How many may be in flight now. At least 1.
     pub fn limit(&self) -> u32 {
-        self.law.limit().min(self.little.cap()).max(1)
+        self.limit
     }
 
     /// What the Little cap allows; `u32::MAX` while it does not bind.
@@ -210,9 +213,10 @@ impl Limiter {
     /// Give it what says something about the service: not what was cancelled, and not what was refused before any
     /// work was done.
     pub fn sample(&mut self, sample: &Sample) -> bool {
-        let Some(window) = self.gathering.add(sample, self.limit()) else { return false };
+        let Some(window) = self.gathering.add(sample, self.limit) else { return false };
         self.law.update(&window);
         self.little.update(&window);
+        self.limit = self.law.limit().min(self.little.cap()).max(1);
         self.last = Some(window);
         true
     }

@@ -64,13 +64,16 @@ pub(super) struct Gathering {
     start: Instant,
     /// The first of these moments behind `start`: found once per window, because it takes a division.
     ends: Instant,
+    /// When it is closed even without enough samples.
+    closes: Instant,
     samples: u32,
     dropped: u32,
-    total: Duration,
-    min: Duration,
-    max: Duration,
+    /// Nanoseconds, here and below: a sum of them is one addition, a sum of durations several.
+    total: u64,
+    min: u64,
+    max: u64,
     max_in_flight: u32,
-    allowed: Duration,
+    allowed: u64,
     limited: bool,
     waiting: bool,
 }
@@ -87,13 +90,14 @@ impl Gathering {
             zero: start,
             start,
             ends: start + length,
+            closes: start + length * AT_MOST_LENGTHS,
             samples: 0,
             dropped: 0,
-            total: Duration::ZERO,
-            min: Duration::MAX,
-            max: Duration::ZERO,
+            total: 0,
+            min: u64::MAX,
+            max: 0,
             max_in_flight: 0,
-            allowed: Duration::ZERO,
+            allowed: 0,
             limited: false,
             waiting: false,
         }
@@ -115,35 +119,46 @@ impl Gathering {
 
     /// Adds a sample; the finished window, if this was its last.
     pub(super) fn add(&mut self, sample: &Sample, limit: u32) -> Option<Window> {
+        let latency = nanos(sample.latency);
         self.samples += 1;
         self.dropped += u32::from(sample.dropped);
-        self.total = self.total.saturating_add(sample.latency);
-        self.min = self.min.min(sample.latency);
-        self.max = self.max.max(sample.latency);
+        self.total = self.total.saturating_add(latency);
+        self.min = self.min.min(latency);
+        self.max = self.max.max(latency);
         self.max_in_flight = self.max_in_flight.max(sample.in_flight);
-        self.allowed = self.allowed.saturating_add(sample.allowed);
+        self.allowed = self.allowed.saturating_add(nanos(sample.allowed));
         self.limited |= sample.in_flight >= limit;
-        let length = sample.now.saturating_duration_since(self.start);
         let enough = sample.now >= self.ends && self.samples >= self.min_samples;
-        if !enough && length < self.length * AT_MOST_LENGTHS && self.samples < u32::MAX {
-            return None;
-        }
+        let is_over = enough || sample.now >= self.closes || self.samples == u32::MAX;
+        is_over.then(|| self.close(sample.now))
+    }
+
+    /// The window that ends here, and the next one in its place.
+    fn close(&mut self, end: Instant) -> Window {
+        let samples = u64::from(self.samples);
         let window = Window {
-            end: sample.now,
-            at: sample.now.saturating_duration_since(self.zero),
-            length,
+            end,
+            at: end.saturating_duration_since(self.zero),
+            length: end.saturating_duration_since(self.start),
             samples: self.samples,
             dropped: self.dropped,
-            mean: self.total / self.samples,
-            min: self.min,
-            max: self.max,
+            mean: Duration::from_nanos(self.total / samples),
+            min: Duration::from_nanos(self.min),
+            max: Duration::from_nanos(self.max),
             max_in_flight: self.max_in_flight,
-            allowed: self.allowed / self.samples,
+            allowed: Duration::from_nanos(self.allowed / samples),
             limited: self.limited,
             waiting: self.waiting,
         };
-        let ends = self.end_behind(sample.now);
-        *self = Self { start: sample.now, ends, ..Self::new(self.length, self.min_samples, self.zero) };
-        Some(window)
+        let ends = self.end_behind(end);
+        let closes = end + self.length * AT_MOST_LENGTHS;
+        *self = Self { start: end, ends, closes, ..Self::new(self.length, self.min_samples, self.zero) };
+        window
     }
+}
+
+/// Stops at the largest number, 584 years.
+fn nanos(duration: Duration) -> u64 {
+    let whole = duration.as_secs().saturating_mul(1_000_000_000);
+    whole.saturating_add(duration.subsec_nanos().into())
 }

@@ -4,15 +4,14 @@ use std::time::{Duration, Instant};
 
 use seawall_core::ConfigError;
 
-use super::{RateLimitConfig, gcra::Quota};
+use super::{RateLimitConfig, gcra::LiveQuota};
 use crate::Rejected;
-use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering};
 
 /// A rate limit shared by all callers. Wrap it in an `Arc` to share it.
 #[derive(Debug)]
 pub struct RateLimit {
-    interval_nanos: AtomicU64,
-    burst: AtomicU32,
+    quota: LiveQuota,
     start: Instant,
     /// Theoretical arrival time in nanoseconds since `start`.
     tat: AtomicU64,
@@ -24,13 +23,7 @@ impl RateLimit {
     /// # Errors
     /// If a field is outside its range.
     pub fn new(config: &RateLimitConfig, start: Instant) -> Result<Self, ConfigError> {
-        let Quota { interval_nanos, burst } = config.checked()?;
-        Ok(Self {
-            interval_nanos: AtomicU64::new(interval_nanos),
-            burst: AtomicU32::new(burst),
-            start,
-            tat: AtomicU64::new(0),
-        })
+        Ok(Self { quota: LiveQuota::new(config.checked()?), start, tat: AtomicU64::new(0) })
     }
 
     /// Changes the limit while it works. The debt stays as a time. A decision made at this very moment may go by the
@@ -39,17 +32,8 @@ impl RateLimit {
     /// # Errors
     /// If a field is outside its range; nothing changes then.
     pub fn reconfigure(&self, config: &RateLimitConfig) -> Result<(), ConfigError> {
-        let Quota { interval_nanos, burst } = config.checked()?;
-        self.interval_nanos.store(interval_nanos, Ordering::Relaxed);
-        self.burst.store(burst, Ordering::Relaxed);
+        self.quota.set(config.checked()?);
         Ok(())
-    }
-
-    fn quota(&self) -> Quota {
-        Quota {
-            interval_nanos: self.interval_nanos.load(Ordering::Relaxed),
-            burst: self.burst.load(Ordering::Relaxed),
-        }
     }
 
     /// Takes `cost` units, all or none. Threads may bring their `now` out of order: the limit stays exact for each
@@ -60,7 +44,7 @@ impl RateLimit {
     /// [`Rejected::TooCostly`] if the cost is above the burst.
     pub fn try_take(&self, cost: u32, now: Instant) -> Result<(), Rejected> {
         let now = nanos_between(self.start, now);
-        let quota = self.quota();
+        let quota = self.quota.get();
         let mut tat = self.tat.load(Ordering::Relaxed);
         loop {
             let next = quota.take(tat, cost, now)?;

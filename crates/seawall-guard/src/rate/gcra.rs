@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::store::RateLeft;
 use crate::Rejected;
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// 100 days: far above any sensible burst, far below what 64 bits of nanoseconds hold (584 years).
 pub(super) const LONGEST_SPAN_NANOS: u128 = 100 * 86_400 * 1_000_000_000;
@@ -13,6 +14,32 @@ pub(super) const LONGEST_SPAN_NANOS: u128 = 100 * 86_400 * 1_000_000_000;
 pub(super) struct Quota {
     pub(super) interval_nanos: u64,
     pub(super) burst: u32,
+}
+
+/// A quota that may change while others read it. Who reads at that very moment may see the old interval beside the new
+/// burst, once; a lock would take longer than the decision.
+#[derive(Debug)]
+pub(super) struct LiveQuota {
+    interval_nanos: AtomicU64,
+    burst: AtomicU32,
+}
+
+impl LiveQuota {
+    pub(super) fn new(quota: Quota) -> Self {
+        Self { interval_nanos: AtomicU64::new(quota.interval_nanos), burst: AtomicU32::new(quota.burst) }
+    }
+
+    pub(super) fn get(&self) -> Quota {
+        Quota {
+            interval_nanos: self.interval_nanos.load(Ordering::Relaxed),
+            burst: self.burst.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(super) fn set(&self, quota: Quota) {
+        self.interval_nanos.store(quota.interval_nanos, Ordering::Relaxed);
+        self.burst.store(quota.burst, Ordering::Relaxed);
+    }
 }
 
 impl Quota {

@@ -19,10 +19,11 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use seawall_core::ConfigError;
 
-use super::{RateLimitConfig, direct::nanos_between, gcra::Quota, store::RateLeft};
+use super::gcra::{LiveQuota, Quota};
+use super::{RateLimitConfig, direct::nanos_between, store::RateLeft};
 use crate::Rejected;
 
 /// A lock and seven hashes are a cache line, seven times another.
@@ -49,7 +50,7 @@ impl Default for KeyedRateLimitConfig {
 /// one set and crowd each other (never anybody's limit upward).
 #[derive(Debug)]
 pub struct KeyedRateLimit<S> {
-    quota: RwLock<Quota>,
+    quota: LiveQuota,
     start: Instant,
     sets: Box<[Set]>,
     hasher: S,
@@ -91,17 +92,17 @@ impl<S: BuildHasher> KeyedRateLimit<S> {
         }
         let sets = (max_keys as usize).div_ceil(WAYS).next_power_of_two();
         let sets = (0..sets).map(|_| Set::default()).collect();
-        Ok(Self { quota: RwLock::new(quota), start, sets, hasher })
+        Ok(Self { quota: LiveQuota::new(quota), start, sets, hasher })
     }
 
     /// Changes what each key may have while it works. Debts stay as times: who had to wait a second still has to, at
-    /// most until the new burst is owed and no more.
+    /// most until the new burst is owed and no more. A decision made at this very moment may go by the old interval and
+    /// the new burst.
     ///
     /// # Errors
     /// If a field is outside its range; nothing changes then.
     pub fn reconfigure(&self, each: &RateLimitConfig) -> Result<(), ConfigError> {
-        let quota = each.checked()?;
-        *self.quota.write() = quota;
+        self.quota.set(each.checked()?);
         Ok(())
     }
 
@@ -116,7 +117,7 @@ impl<S: BuildHasher> KeyedRateLimit<S> {
         now: Instant,
     ) -> Result<RateLeft, Rejected> {
         let now = nanos_between(self.start, now);
-        let quota = *self.quota.read();
+        let quota = self.quota.get();
         let tat = self.take(quota, key, cost, now)?;
         Ok(quota.left(tat, now))
     }
@@ -128,7 +129,7 @@ impl<S: BuildHasher> KeyedRateLimit<S> {
     /// As [`RateLimit::try_take`](crate::RateLimit::try_take).
     pub fn try_take<K: Hash + ?Sized>(&self, key: &K, cost: u32, now: Instant) -> Result<(), Rejected> {
         let now = nanos_between(self.start, now);
-        let quota = *self.quota.read();
+        let quota = self.quota.get();
         self.take(quota, key, cost, now).map(drop)
     }
 
