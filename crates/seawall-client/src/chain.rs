@@ -35,7 +35,7 @@ impl Chain {
         let deadline = Options::default().deadline(config.timeout, started);
         let _active = Counted::start(&host.metrics.active);
         let _hedge = host.hedge.as_ref().map(|hedge| hedge.delay(Repeatable::Idempotent, host.p95()));
-        host.budget.note_call();
+        host.note_call();
         let now = clock::now();
         if attempt_timeout(deadline, config.attempt_timeout, config.margin, now).is_err() {
             return false;

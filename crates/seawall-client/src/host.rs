@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use seawall_core::metrics::Registry;
-use seawall_core::{Class, ConfigError, Outcome};
+use seawall_core::{Class, ConfigError, Deadline, Outcome};
 use seawall_guard::{
-    Attempt, Breaker, BreakerEvent, Gate, Hedge, Permit, RateLimit, Rejected, RetryBudget, RetryPolicy,
-    Throttle,
+    Attempt, Breaker, BreakerEvent, Failure, Gate, Hedge, Permit, RateLimit, Rejected, RetryBudget,
+    RetryDecision, RetryPolicy, Throttle,
 };
 
 use crate::address::{Address, HostKey, Target};
@@ -291,6 +291,26 @@ impl Host {
             .or_else(|| balancer.pick(sound, now, random))
             .or_else(|| balancer.pick(|id| !out.contains(&id), now, random))?;
         places.all.iter().find(|place| place.id == id).cloned()
+    }
+
+    /// Puts this call's part into the retry budget.
+    pub(crate) fn note_call(&self) {
+        self.budget.note_call();
+        self.metrics.retry_tokens(self.budget.left());
+    }
+
+    /// Whether a failed attempt is made again. Takes from the budget if it is.
+    pub(crate) fn decide(&self, failure: &Failure, deadline: Deadline) -> RetryDecision {
+        let decision = self.retry.decide(failure, &self.budget, deadline, clock::now(), random::next());
+        self.metrics.retry_tokens(self.budget.left());
+        decision
+    }
+
+    /// Pays for an attempt that the policy is not asked about.
+    pub(crate) fn pay_retry(&self) -> bool {
+        let paid = self.budget.try_retry().is_ok();
+        self.metrics.retry_tokens(self.budget.left());
+        paid
     }
 
     /// Asks throttle, bulkhead and rate, in this order: what is held back takes no room, and what has no room costs

@@ -80,6 +80,7 @@ pub(crate) struct HostMetrics {
     pub(crate) connections: Gauge,
     waiters: Gauge,
     open_breakers: Gauge,
+    retry_tokens: Gauge,
 }
 
 impl HostMetrics {
@@ -124,6 +125,11 @@ impl HostMetrics {
         let waiters = registry.gauge("seawall_client_waiters", "Calls that wait for a connection.", &[label]);
         let open_breakers =
             registry.gauge("seawall_client_breakers_open", "Addresses whose breaker is open.", &[label]);
+        let retry_tokens = registry.gauge(
+            "seawall_client_retry_budget_tokens",
+            "Retries that the budget pays for at this moment.",
+            &[label],
+        );
         let (registry, host) = (registry.clone(), host.into());
         Self {
             registry,
@@ -137,6 +143,7 @@ impl HostMetrics {
             connections,
             waiters,
             open_breakers,
+            retry_tokens,
         }
     }
 
@@ -157,6 +164,11 @@ impl HostMetrics {
 
     pub(crate) fn again(&self, why: Again) {
         self.retries[why as usize].inc();
+    }
+
+    /// Hosts that share these metrics have a budget each; the one that was used last is shown.
+    pub(crate) fn retry_tokens(&self, left: u32) {
+        self.retry_tokens.set(left.into());
     }
 
     pub(crate) fn gave_up(&self, why: GiveUp) {

@@ -213,7 +213,7 @@ fn is_reset(error: &hyper::Error) -> bool {
 
 /// What was sent costs a retry, and must be repeatable; what was not is as if it had never been.
 fn may_go_again(call: &Call, not_sent: bool) -> bool {
-    not_sent || call.repeatable == Repeatable::Idempotent && call.host.budget.try_retry().is_ok()
+    not_sent || call.repeatable == Repeatable::Idempotent && call.host.pay_retry()
 }
 
 /// Another connection to the same address, after one that had died.

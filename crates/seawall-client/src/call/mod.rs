@@ -23,7 +23,6 @@ use crate::error::{ErrorKind, Fault, Phase, Result};
 use crate::host::Host;
 use crate::measure::{Again, Counted, End, HostMetrics};
 use crate::policy::Verdict;
-use crate::random;
 use crate::request::{Options, Parts};
 use crate::response::Response;
 
@@ -138,7 +137,7 @@ async fn hedged(call: &Call) -> Attempted {
 
 /// Attempts, until one is good or the policy says that it is enough.
 async fn retried(call: &Call) -> Attempted {
-    call.host.budget.note_call();
+    call.host.note_call();
     let (mut retry, mut previous_delay) = (0, Duration::ZERO);
     loop {
         let ended = attempt::run(call).await;
@@ -146,14 +145,13 @@ async fn retried(call: &Call) -> Attempted {
             return ended;
         }
         let failure = ended.failure(call.repeatable, retry, previous_delay);
-        let Host { retry: policy, budget, metrics, .. } = &*call.host;
-        match policy.decide(&failure, budget, call.deadline, clock::now(), random::next()) {
+        match call.host.decide(&failure, call.deadline) {
             RetryDecision::GiveUp(why) => {
-                metrics.gave_up(why);
+                call.host.metrics.gave_up(why);
                 return ended;
             }
             RetryDecision::After(delay) => {
-                metrics.again(ended.cause());
+                call.host.metrics.again(ended.cause());
                 // One event: a line in the log, and an event of the span where spans are recorded.
                 tracing::debug!(retry = retry + 1, ?delay, cause = ended.words(), "another attempt");
                 if let Attempted::Answer { response, .. } = ended {

@@ -171,6 +171,7 @@ async fn when_everything_fails_there_is_no_storm() {
     assert!(server.requests() <= most, "{} attempts for {CALLS} calls", server.requests());
     assert!(server.requests() >= CALLS + CALLS / 10, "and the budget is used");
     assert!(counts.of("seawall_client_retries_denied_total", &[("reason", "budget")]) > 800);
+    assert_eq!(counts.of("seawall_client_retry_budget_tokens", &[]), 0, "it is spent");
 }
 
 /// Nor when what fails are connections that close without a word, which the pool would like to replace.
