@@ -14,6 +14,8 @@ pub(crate) enum Part {
     Cursor,
     /// No more in flight than can be finished in time.
     LittleCap,
+    /// The latency without queueing is measured anew while an overload lasts.
+    Probe,
 }
 
 #[cfg(not(test))]

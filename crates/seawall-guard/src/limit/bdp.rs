@@ -21,6 +21,7 @@
 use std::time::{Duration, Instant};
 
 use super::{ConcurrencyLimit, LimitConfig, Window};
+use crate::parts::{Part, is_there};
 
 const GAIN: f64 = 1.3;
 const FALLS_TO: f64 = 0.7;
@@ -133,7 +134,7 @@ impl ConcurrencyLimit for Bdp {
         }
         self.full = next.max(self.full * FALLS_TO).clamp(self.min, self.max);
         self.limit = self.full.round() as u32;
-        if self.pressed && (all_probe || again) {
+        if self.pressed && (all_probe || again) && is_there(Part::Probe) {
             self.limit = (self.full * PROBES_AT).ceil().max(self.min) as u32;
             self.probe = Probe::Draining;
             self.probes += 1;

@@ -1,8 +1,8 @@
 //! Spikes, a lasting overload, a brownout, and normal load, on 8 slots of 10 ms behind two workers.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
-use super::figures::Figures;
+use super::figures::{Figures, quantile};
 use super::plan::Plan;
 use super::{FEW_SEEDS, Guard, SEEDS};
 use crate::parts::Part;
@@ -82,6 +82,28 @@ fn with_known_slots_a_spike_is_answered_sooner() {
     let guard = Guard::limited(Algorithm::Fixed, 4);
     let found = Figures::worst("spike 10x, slots known", &plan, &guard, span, SEEDS);
     assert!(found.goodput >= 0.97 && found.p99_ms <= 45.0, "{found:?}");
+}
+
+/// Five times the capacity from the first request on, so that nobody has seen the service without a queue, and clients
+/// with so much patience that the Little cap lets the queue be. The median of its last ten seconds, in ms.
+fn overloaded_from_the_start(guard: &Guard, seeds: RangeInclusive<u64>) -> f64 {
+    let plan = Plan { patience: 2.0, ..Plan::new(&[(60.0, 5.0, 1.0)]) };
+    let medians = seeds.map(|seed| quantile(&guard.play(&plan, seed)[50..], 0.5));
+    medians.reduce(f64::max).unwrap()
+}
+
+#[test]
+fn an_overload_from_the_start_is_served_without_a_standing_queue() {
+    let median = overloaded_from_the_start(&Guard::default_values(), SEEDS);
+    println!("overloaded from the start: median {median:.1} ms");
+    assert!(median <= 30.0, "{median} ms");
+}
+/// The limit keeps the queue that it first saw, for ever.
+#[test]
+fn without_probes_the_queue_of_the_first_second_stays() {
+    let median = overloaded_from_the_start(&Guard::without(Part::Probe), FEW_SEEDS);
+    println!("the same without probes: median {median:.1} ms");
+    assert!(median > 50.0, "{median} ms");
 }
 
 fn drifts(found: &Figures) -> bool {
