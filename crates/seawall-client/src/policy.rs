@@ -9,6 +9,8 @@
 //! | 501, 505 | permanent | no | |
 //! | 503 | overloaded | yes | with `Retry-After` alone: some proxies say 503 when all is done |
 //! | other 5xx | transient | yes | no |
+//!
+//! An answer with `x-should-retry: false` is final, whatever its status: who sends it has tried again already.
 
 use seawall_core::{Class, Outcome};
 
@@ -20,11 +22,14 @@ pub(crate) struct Verdict {
     pub(crate) against_address: bool,
     /// Nothing was done, says the other side.
     pub(crate) untouched: bool,
+    /// It asks not to be tried again.
+    pub(crate) last: bool,
 }
 
 /// The meaning of a status.
 pub(crate) fn of_status(status: u16, has_retry_after: bool) -> Verdict {
-    let verdict = |outcome, against_address| Verdict { outcome, against_address, untouched: false };
+    let verdict =
+        |outcome, against_address| Verdict { outcome, against_address, untouched: false, last: false };
     match status {
         ..400 => verdict(Outcome::Success, false),
         429 => Verdict { untouched: true, ..verdict(Outcome::Overloaded, false) },
@@ -44,6 +49,8 @@ impl Verdict {
     /// The outcome as the retry policy takes it: to it, an overload is something that was certainly not begun.
     pub(crate) fn for_retry(self) -> Outcome {
         match self.outcome {
+            Outcome::Success => Outcome::Success,
+            _ if self.last => Outcome::Failure(Class::Permanent),
             Outcome::Overloaded if !self.untouched => Outcome::Failure(Class::Transient),
             outcome => outcome,
         }
@@ -58,7 +65,7 @@ mod tests {
     fn check(status: u16, has_retry_after: bool, outcome: Outcome, against_address: bool, untouched: bool) {
         assert_eq!(
             of_status(status, has_retry_after),
-            Verdict { outcome, against_address, untouched },
+            Verdict { outcome, against_address, untouched, last: false },
             "{status}"
         );
     }
@@ -86,5 +93,15 @@ mod tests {
         assert_eq!(of_status(503, false).for_retry(), Outcome::Failure(Class::Transient));
         assert_eq!(of_status(503, true).for_retry(), Outcome::Overloaded);
         assert_eq!(of_status(429, false).for_retry(), Outcome::Overloaded);
+    }
+
+    #[test]
+    fn who_asks_not_to_be_tried_again_is_not() {
+        let last = |status| Verdict { last: true, ..of_status(status, true) }.for_retry();
+        assert_eq!(
+            (last(503), last(502)),
+            (Outcome::Failure(Class::Permanent), Outcome::Failure(Class::Permanent))
+        );
+        assert_eq!(last(200), Outcome::Success);
     }
 }

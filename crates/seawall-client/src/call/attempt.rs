@@ -18,7 +18,7 @@ use crate::connect::{ConnectError, Sender};
 use crate::error::{ErrorKind, Fault, Phase};
 use crate::host::{Place, Trial};
 use crate::measure::{Again, Alert, End};
-use crate::policy;
+use crate::policy::{self, Verdict};
 use crate::pool::{Lease, PoolError};
 use crate::response::{CallFacts, Held, Response};
 
@@ -289,7 +289,8 @@ fn answered(
 ) -> Attempted {
     call.enter(Phase::Body);
     let retry_after = retry_after(&response);
-    let verdict = policy::of_status(response.status().as_u16(), retry_after.is_some());
+    let last = response.headers().get("x-should-retry").is_some_and(|value| value == "false");
+    let verdict = Verdict { last, ..policy::of_status(response.status().as_u16(), retry_after.is_some()) };
     let facts = CallFacts {
         host: std::sync::Arc::clone(&call.host),
         address: trial.place.address.clone(),

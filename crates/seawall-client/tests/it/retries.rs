@@ -48,6 +48,19 @@ async fn one_that_will_not_is_not() {
     }
 }
 
+/// With each layer that tries again, what has too much to do would get a multiple of it.
+#[tokio::test]
+async fn nor_is_one_whose_sender_has_tried_already() {
+    let server = Server::start(|_| async {
+        let mut answer = text(503, "no");
+        answer.headers_mut().insert("x-should-retry", "false".parse().unwrap());
+        answer
+    })
+    .await;
+    let answer = client(retrying()).get(server.url("/")).send().await.unwrap();
+    assert_eq!((answer.status().as_u16(), answer.attempts(), server.requests()), (503, 1, 1));
+}
+
 #[tokio::test]
 async fn after_the_last_attempt_its_answer_is_handed_on() {
     let server = failing(usize::MAX, 503).await;

@@ -106,6 +106,13 @@ impl Error {
         self.0.told.retry_after = Some(after);
         self
     }
+    /// Asks who called not to try again, with `x-should-retry: false`, which this project's client and others' honour.
+    /// For a failure of something behind this service that has been tried again already: with three layers that make
+    /// three attempts each, what has too much to do would get 27. A refusal that says so, as an open breaker, has it.
+    #[must_use]
+    pub fn do_not_retry(self) -> Self {
+        self.header(HeaderName::from_static("x-should-retry"), HeaderValue::from_static("false"))
+    }
     /// A header for the answer; it replaces an earlier one of its name.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {

@@ -265,19 +265,19 @@ pub(super) fn refusal(rejected: &Rejected) -> Error {
             "this request costs {cost}, but at most {burst} may be asked for at once"
         )),
         Rejected::RetryBudgetSpent => {
-            Error::unavailable("a service behind this one is failing").retry_after(SOON)
+            Error::unavailable("a service behind this one is failing").retry_after(SOON).do_not_retry()
         }
         Rejected::QueueFull
         | Rejected::WaitedTooLong
         | Rejected::LowPriority
         | Rejected::UnderPressure { .. } => Error::unavailable("too much to do").retry_after(SOON),
         Rejected::DeadlineExceeded => Error::deadline_exceeded(),
-        Rejected::CircuitOpen { retry_after } => {
-            Error::unavailable("a service behind this one is failing").retry_after(*retry_after)
-        }
-        Rejected::Throttled => {
-            Error::unavailable("a service behind this one has too much to do").retry_after(SOON)
-        }
+        Rejected::CircuitOpen { retry_after } => Error::unavailable("a service behind this one is failing")
+            .retry_after(*retry_after)
+            .do_not_retry(),
+        Rejected::Throttled => Error::unavailable("a service behind this one has too much to do")
+            .retry_after(SOON)
+            .do_not_retry(),
     }
 }
 
@@ -347,5 +347,17 @@ mod tests {
         assert_eq!(Error::from(Rejected::Saturated).retry_delay(), Some(SOON));
         assert_eq!(Error::from(Rejected::RetryBudgetSpent).retry_delay(), Some(SOON));
         assert_eq!(Error::from(Rejected::TooCostly { cost: 9, burst: 5 }).retry_delay(), None);
+    }
+    #[test]
+    fn what_fails_behind_this_service_is_not_for_others_to_try_again() {
+        let asks_not_to = |rejected: Rejected| {
+            let answer = Error::from(rejected).response();
+            answer.headers().get("x-should-retry").is_some_and(|value| value == "false")
+        };
+        assert!(asks_not_to(Rejected::CircuitOpen { retry_after: SOON }));
+        assert!(asks_not_to(Rejected::Throttled));
+        assert!(asks_not_to(Rejected::RetryBudgetSpent));
+        assert!(!asks_not_to(Rejected::Saturated), "another instance may have room");
+        assert!(!asks_not_to(Rejected::QueueFull));
     }
 }
