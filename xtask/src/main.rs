@@ -79,6 +79,10 @@ enum Bench {
     Guard(bench::GuardArgs),
     /// What a CPU profile costs the service that it is taken of: the same load with and without one, in turns.
     Profile(bench::ProfileArgs),
+    /// What a second worker is worth: Seawall with one and with two, a handler that computes for 1 ms.
+    ///
+    /// In turns, on 64 connections in a closed loop. A minute or two once built.
+    Scaling(bench::ScalingArgs),
 }
 
 fn main() -> ExitCode {
@@ -98,6 +102,7 @@ fn main() -> ExitCode {
         Command::Bench(Bench::Load(args)) => bench::load(&root, &args),
         Command::Bench(Bench::Guard(args)) => bench::guard(&root, &args),
         Command::Bench(Bench::Profile(args)) => bench::profile(&root, &args),
+        Command::Bench(Bench::Scaling(args)) => bench::scaling(&root, &args),
     };
     report(done)
 }

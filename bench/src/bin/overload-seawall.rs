@@ -1,5 +1,5 @@
 //! Seawall under more than it can do, with one worker: as it is without being asked (`run`), in a tokio runtime of the
-//! user's own (`serve`), and with its protection switched off (`off`).
+//! user's own (`serve`), and with its protection switched off (`off`; `off-two` has two workers).
 
 use std::sync::Arc;
 
@@ -11,7 +11,8 @@ use tokio::sync::Semaphore;
 fn main() -> Result<()> {
     let given = bench_peers::overload::arguments();
     let config = match given.variant.as_str() {
-        "off" => without_protection(),
+        "off" => without_protection(1),
+        "off-two" => without_protection(2),
         _ => ServerConfig { workers: Some(1), ..ServerConfig::default() },
     };
     let app = app(given.spins).config(config).show_routes(false);
@@ -23,8 +24,8 @@ fn main() -> Result<()> {
 }
 
 /// Without admission, and with a cap that is never reached.
-fn without_protection() -> ServerConfig {
-    ServerConfig { workers: Some(1), admission: None, max_in_flight: 10_000_000, ..ServerConfig::default() }
+fn without_protection(workers: usize) -> ServerConfig {
+    ServerConfig { workers: Some(workers), admission: None, max_in_flight: 10_000_000, ..ServerConfig::default() }
 }
 
 fn app(spins: Spins) -> App {

@@ -2,7 +2,8 @@
 //!
 //! `http` has servers, `router` look-ups and `guard` the primitives of overload protection, beside others; `defaults` has
 //! what each of our own protections and middlewares costs; `load` has generators; `overload` what is left under too much
-//! load; `profile` has what being profiled costs; `render` puts their tables into docs/PERFORMANCE.md.
+//! load; `profile` has what being profiled costs; `scaling` what a second worker is worth; `render` puts their tables
+//! into docs/PERFORMANCE.md.
 
 mod build;
 mod defaults;
@@ -17,6 +18,7 @@ mod process;
 mod profile;
 mod render;
 mod router;
+mod scaling;
 mod stats;
 
 use std::path::Path;
@@ -32,6 +34,7 @@ pub(crate) use overload::{OverloadArgs, overload};
 pub(crate) use profile::{ProfileArgs, profile};
 pub(crate) use render::{RenderArgs, render};
 pub(crate) use router::{RouterArgs, router};
+pub(crate) use scaling::{ScalingArgs, scaling};
 
 fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     let file = std::fs::File::create(path).with_context(|| format!("cannot write {}", path.display()))?;

@@ -63,8 +63,19 @@ pub(super) fn free_port() -> Result<u16> {
 impl Server {
     /// Starts `command` (a program and its arguments), which will listen on `port`; what it prints goes to `output`.
     pub(super) fn start(name: &str, port: u16, command: &[String], output: Stdio) -> Result<Self> {
+        Self::start_on(SERVER_CORE, name, port, command, output)
+    }
+
+    /// As [`start`](Self::start), on these cores (`0,1`).
+    pub(super) fn start_on(
+        cores: &str,
+        name: &str,
+        port: u16,
+        command: &[String],
+        output: Stdio,
+    ) -> Result<Self> {
         let mut pinned = Command::new("taskset");
-        pinned.args(["-c", SERVER_CORE]).args(command);
+        pinned.args(["-c", cores]).args(command);
         let child = pinned.stdin(Stdio::null()).stdout(output).stderr(Stdio::null()).spawn();
         let child = child.context("taskset cannot be started; it is in Debian's util-linux")?;
         let mut server = Self { name: name.to_owned(), port, child };

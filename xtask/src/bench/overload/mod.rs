@@ -154,6 +154,11 @@ fn with_niceness(nice: Option<i32>) -> Vec<String> {
     ["setsid", "sh", "-c", &script, "sh"].map(str::to_owned).into()
 }
 
+/// How many spins of these servers take 1 ms on this machine.
+pub(super) fn spins(root: &Path, target: &Path) -> Result<u64> {
+    servers::calibrated(root, target, &[])
+}
+
 /// Servers under more than they can do.
 pub(crate) fn overload(root: &Path, args: &OverloadArgs) -> Result<()> {
     let target = build::target(root);

@@ -51,10 +51,8 @@ impl Servers {
         asked: bool,
         nice: Option<i32>,
     ) -> Result<Self> {
-        let calibrate = build::peer(root, target, "overload-calibrate", "")?;
         let prefix = super::with_niceness(nice);
-        let spins = printed(&prefix, &[calibrate.display().to_string()])?;
-        println!("1 ms is {spins} spins");
+        let spins = calibrated(root, target, &prefix)?;
         let mut programs = BTreeMap::new();
         for &peer in peers {
             let found = if peer == Peer::Echo4 {
@@ -99,6 +97,14 @@ impl Servers {
         }
         Ok(server)
     }
+}
+
+/// How many spins take 1 ms on the server's core.
+pub(super) fn calibrated(root: &Path, target: &Path, prefix: &[String]) -> Result<u64> {
+    let calibrate = build::peer(root, target, "overload-calibrate", "")?;
+    let spins = printed(prefix, &[calibrate.display().to_string()])?;
+    println!("1 ms is {spins} spins");
+    Ok(spins)
 }
 
 fn ours(root: &Path, target: &Path, peer: Peer, spins: u64) -> Result<Program> {
