@@ -6,12 +6,14 @@
 pub(crate) mod blocks;
 mod common;
 mod compare;
+mod course;
 mod cycle;
 mod diagnose;
 mod doctor;
 mod facts;
 mod find_max;
 mod history;
+mod inside;
 mod output;
 mod profile;
 mod report;

@@ -7,7 +7,7 @@ use crate::laws::usl::{ScalePoint, UslFit};
 use crate::profile::Profile;
 use crate::report::Fact;
 use crate::report::lab::LabReport;
-use crate::search::KneeInterval;
+use crate::search::{Bend, KneeInterval};
 use crate::store::History;
 
 /// Grows when a field changes its meaning; new fields do not change it.
@@ -37,9 +37,9 @@ pub struct Artifact {
 #[serde(tag = "kind", content = "data", rename_all = "snake_case")]
 pub enum Found {
     /// `seawall lab find-max`.
-    Knee(KneeInterval),
+    Knee(Seen<KneeInterval>),
     /// `seawall lab scale`.
-    Scale(Scale),
+    Scale(Seen<Scale>),
     /// `seawall lab profile`.
     Profiles(Vec<Profile>),
     /// `seawall lab diagnose`.
@@ -52,6 +52,17 @@ pub enum Found {
     History(History),
 }
 
+/// A result, and what was seen while it was found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Seen<T> {
+    /// The result. Its fields are those of the document.
+    #[serde(flatten)]
+    pub result: T,
+    /// Load and latencies over time, signals and profiles, as the report shows them; none where only the result was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<Box<LabReport>>,
+}
+
 /// How throughput grows with concurrency.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Scale {
@@ -59,6 +70,9 @@ pub struct Scale {
     pub points: Vec<ScalePoint>,
     /// The law; none with fewer than six valid points.
     pub fit: Option<UslFit>,
+    /// Where latency begins to grow faster than throughput; none where nothing bends.
+    #[serde(default)]
+    pub bend: Option<Bend>,
     /// Why there is none, or what stands between the fit and the truth.
     pub notes: Vec<String>,
 }

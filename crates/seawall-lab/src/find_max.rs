@@ -1,24 +1,22 @@
 //! The highest load at which a service holds its objectives, as an interval: by rate (open loop) or by connections (closed).
 //!
 //! The decisions are [`KneeSearch`]'s; here each probe is sent, waited for until its last answer, and judged. A probe lasts
-//! until ten requests lie beyond the highest quantile asked for, within its bounds.
+//! until ten requests lie beyond the highest quantile asked for, within its bounds; one that cannot pass any more is ended.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use seawall_core::ConfigError;
-use seawall_load::{Load, LoadConfig, LoadError, Report, Tick, WarmUp};
+use seawall_load::{LoadConfig, Report, Tick, WarmUp};
 
 use crate::clock;
 use crate::load_probe::estimate;
 use crate::search::{
-    Answer, Axis, Ending, Judgement, KneeInterval, KneeProbe, KneeSearch, Measurement, Next, Objectives,
-    ProbePoint, SearchConfig, Stage,
+    Answer, Axis, EarlyStop, EarlyStopConfig, Ending, Judgement, KneeInterval, KneeProbe, KneeSearch,
+    Measurement, Next, Objectives, ProbePoint, ProbeRow, SearchConfig, Stage,
 };
+use crate::sweep::{self, Sent, SweepError};
 
 /// Of each probe, before it counts.
 const SETTLE: Duration = Duration::from_millis(750);
-/// Between two probes, for what the last one left behind.
-const REST: Duration = Duration::from_millis(200);
 /// Most connections that a search by connections tries.
 const MAX_CONNECTIONS: f64 = 10_000.0;
 
@@ -48,22 +46,10 @@ pub enum FindMaxEvent<'a> {
     Begin(f64, Stage),
     /// A second of it is over.
     Tick(&'a Tick),
+    /// It is over: its load, when it began, what came of it.
+    Answered(f64, Instant, &'a Report),
     /// It was judged.
     Judged(&'a ProbePoint),
-}
-
-/// Why there is no answer.
-#[derive(Debug, thiserror::Error)]
-pub enum FindMaxError {
-    /// The configuration is refused.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The generator could not work.
-    #[error(transparent)]
-    Load(#[from] LoadError),
-    /// Nobody answers.
-    #[error("nothing was answered at {0}")]
-    Unreachable(String),
 }
 
 /// Searches. Blocks for the budget at most, and one probe.
@@ -73,7 +59,7 @@ pub enum FindMaxError {
 pub fn find_max(
     config: &FindMaxConfig,
     watch: &mut dyn FnMut(FindMaxEvent<'_>),
-) -> Result<KneeInterval, FindMaxError> {
+) -> Result<KneeInterval, SweepError> {
     let mut search = KneeSearch::new(&search_config(config))?;
     let began = clock::now();
     let mut medians = Vec::new();
@@ -83,20 +69,14 @@ pub fn find_max(
             Axis::Connections => rate.round(),
         };
         watch(FindMaxEvent::Begin(load, stage));
-        let report = probe(config, load, watch)?;
-        if report.sent_total == 0 && medians.is_empty() {
-            return Err(FindMaxError::Unreachable(report.url));
-        }
-        if report.interrupted {
-            break;
-        }
-        medians.push((report.latency_us.p50 > 0.0).then_some(report.latency_us.p50 / 1e3));
-        let judged = search.record(measurement(config, rate, &report));
+        let Some((sent, ended)) = probe(config, load, medians.is_empty(), watch)? else { break };
+        watch(FindMaxEvent::Answered(load, sent.began, &sent.report));
+        medians.push((sent.report.latency_us.p50 > 0.0).then_some(sent.report.latency_us.p50 / 1e3));
+        let judged = search.record(measurement(config, rate, &sent.report, ended));
         judged.into_iter().for_each(|judged| watch(FindMaxEvent::Judged(judged)));
         if clock::now().saturating_duration_since(began) > config.budget {
             break;
         }
-        clock::pause(REST);
     }
     Ok(interval(config, &search.answer(), &medians))
 }
@@ -113,13 +93,15 @@ fn search_config(config: &FindMaxConfig) -> SearchConfig {
     }
 }
 
+/// One probe, and why it was ended early if it was; none when the user ended it.
 fn probe(
     config: &FindMaxConfig,
     load: f64,
+    is_first: bool,
     watch: &mut dyn FnMut(FindMaxEvent<'_>),
-) -> Result<Report, FindMaxError> {
+) -> Result<Option<(Sent, Option<String>)>, SweepError> {
     let (shortest, longest) = config.probe;
-    let (rate, connections, length) = match config.axis {
+    let (rate, connections, duration) = match config.axis {
         Axis::Rate => {
             let enough = Duration::from_secs_f64((config.objectives.samples() / load).min(3600.0));
             (Some(load), config.load.connections, enough.clamp(shortest, longest))
@@ -127,30 +109,53 @@ fn probe(
         // The rate of a closed loop is known afterwards only.
         Axis::Connections => (None, load as usize, shortest),
     };
-    let warmup = WarmUp::Fixed(SETTLE.min(length));
-    let load = Load::new(&LoadConfig { rate, connections, duration: length, warmup, ..config.load.clone() })?;
-    Ok(load.run(&mut |tick| watch(FindMaxEvent::Tick(tick)))?)
+    let slo = config.objectives.slo();
+    let mut early = EarlyStop::new(EarlyStopConfig {
+        min_achieved: slo.min_achieved,
+        max_error_rate: slo.max_error_rate,
+        planned_s: duration.as_secs_f64(),
+        open_loop: rate.is_some(),
+        ..EarlyStopConfig::default()
+    })?;
+    let mut ended = None;
+    let warmup = WarmUp::Fixed(SETTLE.min(duration));
+    let load = LoadConfig { rate, connections, duration, warmup, ..config.load.clone() };
+    let sent = sweep::send(&load, is_first, &mut |tick| {
+        watch(FindMaxEvent::Tick(tick));
+        if ended.is_none() && !tick.warmup {
+            ended = early.see(&row(tick));
+            if ended.is_some() {
+                tick.stop();
+            }
+        }
+    })?;
+    Ok(sent.map(|sent| (sent, ended)))
 }
 
-fn measurement(config: &FindMaxConfig, load: f64, report: &Report) -> Measurement {
-    // A closed loop is judged by its latency; of a machine that is shared it says so and counts all the same, unless the
-    // generator itself had no reserve.
-    let invalid = if report.is_invalid() || report.validity.verdict != seawall_load::Verdict::Valid {
-        report.validity.reasons.clone()
-    } else {
-        Vec::new()
-    };
+fn row(tick: &Tick) -> ProbeRow {
+    let seconds = tick.second().seconds;
+    ProbeRow {
+        seconds,
+        offered: tick.offered_rps * seconds,
+        answered: tick.rps * seconds,
+        failed: tick.errors as f64,
+    }
+}
+
+fn measurement(config: &FindMaxConfig, load: f64, report: &Report, ended: Option<String>) -> Measurement {
     let answered = match config.axis {
         Axis::Rate => report.rps,
         Axis::Connections => load,
     };
+    let mut further = config.objectives.judge(|quantile| estimate(&report.latency, quantile));
+    further.extend(ended.map(|why| (Judgement::Fail, why)));
     Measurement {
         offered_rps: load,
         achieved_rps: answered,
         p99_ms: estimate(&report.latency, 0.99),
         error_rate: report.error_rate(),
-        invalid,
-        further: config.objectives.judge(|quantile| estimate(&report.latency, quantile)),
+        invalid: sweep::reasons(report),
+        further,
     }
 }
 

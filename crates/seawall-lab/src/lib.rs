@@ -2,6 +2,7 @@
 //!
 //! - [`drive`]: the search driven by real probes, within a budget of time.
 //! - [`find_max`]: the knee of any service, by rate or by connections; [`scale`]: how it grows with concurrency.
+//! - [`sweep`]: what these two have in common.
 //! - [`search`]: which rate to try next, and the knee as an interval. Pure.
 //! - [`signals`]: what a process costs, read from `/proc` and from Seawall's own signals endpoint.
 //! - [`laws`]: Little, utilisation, and the Universal Scalability Law. Pure.
@@ -32,3 +33,4 @@ pub mod search;
 pub mod signals;
 pub mod stats;
 pub mod store;
+pub mod sweep;

@@ -1,18 +1,18 @@
-//! How throughput grows with concurrency: a closed loop at rising numbers of connections, and the law fitted to it.
+//! How throughput grows with concurrency: a closed loop at rising numbers of connections, the law fitted to it, and where
+//! latency begins to grow faster than throughput.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use seawall_core::ConfigError;
-use seawall_load::{Load, LoadConfig, LoadError, Report, Tick, Verdict, WarmUp};
+use seawall_load::{LoadConfig, Report, Tick, WarmUp};
 
 use crate::artifact::Scale;
-use crate::clock;
 use crate::laws::usl::{self, ScalePoint};
+use crate::search::{CurvePoint, kneedle};
+use crate::sweep::{self, Sent, SweepError};
 
 /// Of each point, before it counts.
 const SETTLE: Duration = Duration::from_millis(500);
-/// Between two points.
-const REST: Duration = Duration::from_millis(200);
 /// Points at most.
 const MAX_POINTS: usize = 64;
 
@@ -29,18 +29,15 @@ pub struct ScaleConfig {
     pub seed: u64,
 }
 
-/// Why there is no answer.
-#[derive(Debug, thiserror::Error)]
-pub enum ScaleError {
-    /// The configuration is refused.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The generator could not work.
-    #[error(transparent)]
-    Load(#[from] LoadError),
-    /// Nobody answers.
-    #[error("nothing was answered at {0}")]
-    Unreachable(String),
+/// What happens meanwhile.
+#[derive(Debug)]
+pub enum ScaleEvent<'a> {
+    /// A point with so many connections begins.
+    Begin(usize),
+    /// A second of it is over.
+    Tick(&'a Tick),
+    /// It is over: its connections, when it began, what came of it.
+    Answered(usize, Instant, &'a Report),
 }
 
 /// Numbers of connections from 1 to `max`, each about 1.5 times the one before.
@@ -56,27 +53,22 @@ pub fn connections(max: usize) -> Vec<usize> {
 ///
 /// # Errors
 /// When the configuration is refused, nobody answers, or the generator could not work.
-pub fn scale(config: &ScaleConfig, watch: &mut dyn FnMut(usize, Option<&Tick>)) -> Result<Scale, ScaleError> {
+pub fn scale(config: &ScaleConfig, watch: &mut dyn FnMut(ScaleEvent<'_>)) -> Result<Scale, SweepError> {
     check(config)?;
     let mut points = Vec::new();
-    for connections in &config.connections {
-        watch(*connections, None);
-        let load = Load::new(&LoadConfig {
-            connections: *connections,
+    for connections in config.connections.iter().copied() {
+        watch(ScaleEvent::Begin(connections));
+        let load = LoadConfig {
+            connections,
             duration: config.length,
             warmup: WarmUp::Fixed(SETTLE),
             rate: None,
             ..config.load.clone()
-        })?;
-        let report = load.run(&mut |tick| watch(*connections, Some(tick)))?;
-        if report.sent_total == 0 && points.is_empty() {
-            return Err(ScaleError::Unreachable(report.url));
-        }
-        if report.interrupted {
-            break;
-        }
-        points.push(point(*connections, &report));
-        clock::pause(REST);
+        };
+        let sent = sweep::send(&load, points.is_empty(), &mut |tick| watch(ScaleEvent::Tick(tick)))?;
+        let Some(Sent { began, report }) = sent else { break };
+        watch(ScaleEvent::Answered(connections, began, &report));
+        points.push(point(connections, &report));
     }
     Ok(conclude(points, config.seed))
 }
@@ -100,14 +92,12 @@ fn check(config: &ScaleConfig) -> Result<(), ConfigError> {
 
 fn point(connections: usize, report: &Report) -> ScalePoint {
     let ms = |us: f64| (us > 0.0).then_some(us / 1e3);
-    let invalid =
-        if report.validity.verdict == Verdict::Valid { Vec::new() } else { report.validity.reasons.clone() };
     ScalePoint {
         n: connections as f64,
         rps: report.rps,
         p50_ms: ms(report.latency_us.p50),
         p99_ms: ms(report.latency_us.p99),
-        invalid,
+        invalid: sweep::reasons(report),
     }
 }
 
@@ -134,7 +124,14 @@ fn conclude(points: Vec<ScalePoint>, seed: u64) -> Scale {
             None
         }
     };
-    Scale { points, fit, notes }
+    Scale { bend: bend(&points), points, fit, notes }
+}
+
+/// Where latency begins to grow faster than throughput, by the points that count.
+fn bend(points: &[ScalePoint]) -> Option<crate::search::Bend> {
+    let counted = points.iter().filter(|point| point.invalid.is_empty());
+    let curve = counted.filter_map(|p| Some(CurvePoint { load: p.n, rps: p.rps, p99_ms: p.p99_ms? }));
+    kneedle(&curve.collect::<Vec<_>>(), 1.0)
 }
 
 #[cfg(test)]
@@ -172,6 +169,18 @@ mod tests {
     fn falling_numbers_are_refused() {
         let config =
             ScaleConfig { load: LoadConfig::default(), connections: vec![2, 1], length: SETTLE, seed: 1 };
-        assert!(scale(&config, &mut |_, _| {}).is_err());
+        assert!(scale(&config, &mut |_| {}).is_err());
+    }
+    #[test]
+    fn a_queue_behind_two_workers_bends_where_both_are_busy() {
+        let at = |n: f64| ScalePoint {
+            n,
+            rps: 500.0 * n.min(2.0),
+            p50_ms: None,
+            p99_ms: Some(2.0 * n.max(2.0) / 2.0),
+            invalid: vec![],
+        };
+        let points: Vec<ScalePoint> = connections(64).into_iter().map(|n| at(n as f64)).collect();
+        assert_eq!(conclude(points, 1).bend.map(|bend| bend.load), Some(2.0));
     }
 }

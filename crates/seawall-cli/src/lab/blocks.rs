@@ -1,4 +1,4 @@
-//! Blocks of load on builds: start one, warm it up, measure, end it; and the whole plan of a comparison.
+//! Blocks of load on builds: start one, warm it up, measure, look inside, end it; and the whole plan of a comparison.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -7,14 +7,20 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow, bail};
-use seawall_lab::compare::{Block, CompareConfig, Metric, Pair, Side, order};
-use seawall_lab::report::lab::Recorder;
+use seawall_lab::compare::{
+    Block, CompareConfig, Metric, Pair, Side, SignalPair, join, means, order, signal_differences,
+};
+use seawall_lab::profile::Profile;
+use seawall_lab::profile::fetch::Endpoint;
+use seawall_lab::report::lab::{ProfilePair, Recorder};
+use seawall_lab::signals::series::{PhaseSpan, SignalSeries};
 use seawall_lab::stats::{Counts, Random};
 use seawall_load::{Load, LoadConfig, Mode, Report, WarmUp};
 
+use super::inside::{self, Rates, Watch};
 use super::server::{Launch, Server};
 use crate::demo::clock;
-use crate::demo::progress::Progress;
+use crate::demo::progress::{Phase, Progress};
 
 /// What each block is.
 #[derive(Debug)]
@@ -29,10 +35,22 @@ pub(crate) struct BlockPlan {
     pub(crate) origin: Instant,
 }
 
+/// What is looked at besides what the generator sees. By default nothing.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Look {
+    /// The signals of each block, once a second.
+    pub(crate) signals: bool,
+    /// After the pairs, a CPU profile of each build under the same load, this long, seconds.
+    pub(crate) profile: Option<u32>,
+    /// The admin listener that both builds have, if they have one.
+    pub(crate) endpoint: Option<Endpoint>,
+}
+
 /// One block that was measured.
 pub(crate) struct Measured {
     pub(crate) block: Block,
     pub(crate) report: Report,
+    signals: Option<SignalSeries>,
     /// Seconds since the whole began.
     pub(crate) start_s: f64,
 }
@@ -43,10 +61,17 @@ impl BlockPlan {
     /// # Errors
     /// When the build does not come up or dies, or the generator cannot work.
     pub(crate) fn run(&self, launch: &Launch) -> Result<Measured> {
+        self.run_seen(launch, &Look::default())
+    }
+
+    fn run_seen(&self, launch: &Launch, look: &Look) -> Result<Measured> {
         let log = self.dir.join("build.log");
         let mut server = Server::start(launch, &self.load.url, &log)?;
         let load = Load::new(&self.load)?;
-        let start_s = clock::now().saturating_duration_since(self.origin).as_secs_f64();
+        let start_s = self.now_s();
+        let watch = look.signals.then(|| {
+            Watch::start(server.pid(), &self.load.url, look.endpoint.as_ref(), Rates::Light, self.origin)
+        });
         let mut cpu_from = server.cpu_seconds();
         let report = load.run(&mut |tick| {
             if tick.warmup {
@@ -57,8 +82,27 @@ impl BlockPlan {
         if !server.is_alive() && !report.interrupted {
             bail!("`{}` died under load:\n{}", launch.name, server.log_tail());
         }
+        let phase = PhaseSpan { name: launch.name.clone(), start_s, end_s: self.now_s() };
+        let signals = watch.and_then(|watch| watch.stop(vec![phase]));
         server.stop();
-        Ok(Measured { block: block(&report, cpu_s), report, start_s })
+        let mut block = block(&report, cpu_s);
+        if let Some(signals) = &signals {
+            block.signals = means(signals, start_s + report.warmup_s);
+        }
+        Ok(Measured { block, report, signals, start_s })
+    }
+
+    fn now_s(&self) -> f64 {
+        clock::now().saturating_duration_since(self.origin).as_secs_f64()
+    }
+
+    /// A CPU profile of a build under the load of a block.
+    fn profile(&self, launch: &Launch, endpoint: Option<&Endpoint>, seconds: u32) -> Result<Profile, String> {
+        let log = self.dir.join("build.log");
+        let server = Server::start(launch, &self.load.url, &log).map_err(|error| error.to_string())?;
+        let profile = inside::cpu_profile(&self.load, Some(server.pid()), endpoint, seconds);
+        server.stop();
+        profile.map_err(|why| format!("no CPU profile of {}: {why}", launch.name))
     }
 
     /// Length of one block with all that belongs to it, for the estimate that is shown.
@@ -87,7 +131,7 @@ fn block(report: &Report, cpu_s: f64) -> Block {
         invalid.push("nothing was answered".to_owned());
     }
     let service = if report.mode == Mode::Closed { Counts::default() } else { Counts::of(&report.service) };
-    Block { values, latency: Counts::of(&report.latency), service, invalid }
+    Block { values, latency: Counts::of(&report.latency), service, invalid, ..Block::default() }
 }
 
 /// The blocks of a comparison, in the order they ran.
@@ -98,6 +142,12 @@ pub(crate) struct Blocks {
     pub(crate) a: Option<Report>,
     /// All of B's.
     pub(crate) b: Option<Report>,
+    /// What was seen inside both, and where they differ.
+    pub(crate) signals: Option<SignalPair>,
+    /// Where the CPU went in both.
+    pub(crate) profiles: Option<ProfilePair>,
+    /// What could not be seen, and why.
+    pub(crate) missing: Vec<String>,
 }
 
 /// Runs a whole comparison: A with itself, then A and B in turn.
@@ -106,46 +156,132 @@ pub(crate) struct Blocks {
 /// As a block's, or when it was interrupted.
 pub(crate) fn run(
     plan: &BlockPlan,
-    (a, b): (&Launch, &Launch),
+    builds: (&Launch, &Launch),
     config: &CompareConfig,
     recorder: &mut Recorder,
     progress: &Progress,
 ) -> Result<Blocks> {
+    run_seen(plan, builds, config, recorder, progress, &Look::default())
+}
+
+/// The same, and looks inside both builds meanwhile. Signals are of the pairs; a profile is taken after them, so that it
+/// costs no block anything.
+///
+/// # Errors
+/// As [`run`]'s. What cannot be seen is no error.
+pub(crate) fn run_seen(
+    plan: &BlockPlan,
+    (a, b): (&Launch, &Launch),
+    config: &CompareConfig,
+    recorder: &mut Recorder,
+    progress: &Progress,
+    look: &Look,
+) -> Result<Blocks> {
     let mut random = Random::new(config.seed);
     let noise_order = order(config.noise_pairs, &mut random);
     let order = order(config.pairs, &mut random);
-    let total = (noise_order.len() + order.len()) * 2;
     let phase = progress.phase(&format!("{} and {}", a.name, b.name));
-    let mut done = 0;
-    let (mut of_a, mut of_b): (Option<Report>, Option<Report>) = (None, None);
-    let mut measure = |launch: &Launch, is_b: bool| -> Result<Block> {
-        let left = plan.length() * (total - done) as u32;
-        phase.at(
-            done as f64 / total as f64,
-            format!("{}, block {} of {total}, {} s left", launch.name, done + 1, left.as_secs()),
-        );
-        let measured = plan.run(launch)?;
-        if plan.interrupt.load(Relaxed) {
-            return Err(anyhow!("interrupted"));
-        }
-        done += 1;
-        recorder.add(&launch.name, measured.start_s, &measured.report);
-        merge(if is_b { &mut of_b } else { &mut of_a }, measured.report);
-        Ok(measured.block)
-    };
+    let total = (noise_order.len() + order.len()) * 2;
+    let mut turns = Turns { plan, recorder, phase: &phase, total, done: 0, a: Sums::default(), b: Sums::default() };
+    let nothing = Look::default();
     let mut noise = Vec::new();
     for (first, _) in noise_order {
-        let blocks = (measure(a, false)?, measure(a, false)?);
+        let blocks = (turns.measure(a, Side::A, &nothing)?, turns.measure(a, Side::A, &nothing)?);
         noise.push(paired(first, blocks));
     }
     let mut pairs = Vec::new();
     for (first, second) in order {
         let launch = |side: Side| if side == Side::A { a } else { b };
-        let blocks = (measure(launch(first), first == Side::B)?, measure(launch(second), second == Side::B)?);
+        let blocks =
+            (turns.measure(launch(first), first, look)?, turns.measure(launch(second), second, look)?);
         pairs.push(paired(first, blocks));
     }
+    let Turns { a: of_a, b: of_b, .. } = turns;
+    let mut missing = Vec::new();
+    let signals = signal_pair((a, b), (of_a.signals, of_b.signals), &pairs, config.alpha);
+    if look.signals && signals.is_none() {
+        missing.push("the processes of the builds could not be looked at: there are no signals".to_owned());
+    }
+    let profiles = match look.profile {
+        None => None,
+        Some(seconds) => {
+            phase.at(1.0, format!("CPU profiles, {} s", 2 * (seconds + 2)));
+            profile_pair(plan, (a, b), look, seconds).map_err(|why| missing.push(why)).ok()
+        }
+    };
+    if plan.interrupt.load(Relaxed) {
+        return Err(anyhow!("interrupted"));
+    }
     phase.done(&format!("{} pairs, {} pairs of {} with itself", pairs.len(), noise.len(), a.name));
-    Ok(Blocks { noise, pairs, a: of_a, b: of_b })
+    Ok(Blocks { noise, pairs, a: of_a.report, b: of_b.report, signals, profiles, missing })
+}
+
+/// All of one build's blocks together.
+#[derive(Default)]
+struct Sums {
+    report: Option<Report>,
+    signals: Vec<SignalSeries>,
+}
+
+/// The blocks as they take turns.
+struct Turns<'a> {
+    plan: &'a BlockPlan,
+    recorder: &'a mut Recorder,
+    phase: &'a Phase,
+    total: usize,
+    done: usize,
+    a: Sums,
+    b: Sums,
+}
+
+impl Turns<'_> {
+    fn measure(&mut self, launch: &Launch, side: Side, look: &Look) -> Result<Block> {
+        let left = self.plan.length() * (self.total - self.done) as u32;
+        self.phase.at(
+            self.done as f64 / self.total as f64,
+            format!("{}, block {} of {}, {} s left", launch.name, self.done + 1, self.total, left.as_secs()),
+        );
+        let measured = self.plan.run_seen(launch, look)?;
+        if self.plan.interrupt.load(Relaxed) {
+            return Err(anyhow!("interrupted"));
+        }
+        self.done += 1;
+        self.recorder.add(&launch.name, measured.start_s, &measured.report);
+        let sums = if side == Side::A { &mut self.a } else { &mut self.b };
+        merge(&mut sums.report, measured.report);
+        sums.signals.extend(measured.signals);
+        Ok(measured.block)
+    }
+}
+
+fn signal_pair(
+    (a, b): (&Launch, &Launch),
+    (of_a, of_b): (Vec<SignalSeries>, Vec<SignalSeries>),
+    pairs: &[Pair],
+    alpha: f64,
+) -> Option<SignalPair> {
+    Some(SignalPair {
+        a_name: a.name.clone(),
+        b_name: b.name.clone(),
+        a: join(of_a)?,
+        b: join(of_b)?,
+        differences: signal_differences(
+            pairs.iter().map(|pair| &pair.a),
+            pairs.iter().map(|pair| &pair.b),
+            alpha,
+        ),
+    })
+}
+
+fn profile_pair(
+    plan: &BlockPlan,
+    (a, b): (&Launch, &Launch),
+    look: &Look,
+    seconds: u32,
+) -> Result<ProfilePair, String> {
+    let endpoint = look.endpoint.as_ref();
+    let (of_a, of_b) = (plan.profile(a, endpoint, seconds)?, plan.profile(b, endpoint, seconds)?);
+    Ok(inside::cpu_pair((&a.name, of_a), (&b.name, of_b)))
 }
 
 /// Two blocks in the order they ran, as a pair.

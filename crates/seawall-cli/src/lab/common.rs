@@ -69,6 +69,14 @@ pub(super) struct InsideArgs {
     /// The service's first process [default: whoever listens at the target's port on this machine]
     #[arg(long, value_name = "N")]
     pub(super) pid: Option<u32>,
+    #[command(flatten)]
+    admin: AdminArgs,
+}
+
+/// Where a Seawall service says itself what it does.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Looking inside")]
+pub(super) struct AdminArgs {
     /// The admin listener of a Seawall service, for its own signals and profiles
     #[arg(long, value_name = "IP:PORT")]
     admin: Option<SocketAddr>,
@@ -78,6 +86,18 @@ pub(super) struct InsideArgs {
 }
 
 impl InsideArgs {
+    /// The service's own endpoint, if it was given.
+    pub(super) fn endpoint(&self) -> Result<Option<Endpoint>> {
+        self.admin.endpoint()
+    }
+}
+
+/// At least one whole second.
+pub(super) fn whole_seconds(time: Duration) -> u32 {
+    u32::try_from(time.as_secs()).unwrap_or(u32::MAX).max(1)
+}
+
+impl AdminArgs {
     /// The service's own endpoint, if it was given.
     pub(super) fn endpoint(&self) -> Result<Option<Endpoint>> {
         let Some(admin) = self.admin else { return Ok(None) };
@@ -99,6 +119,11 @@ pub(super) struct OutArgs {
 }
 
 impl OutArgs {
+    /// Something is to be written.
+    pub(super) fn is_wanted(&self) -> bool {
+        !self.out.is_empty()
+    }
+
     /// Files that cannot be written are known before the run begins.
     pub(super) fn check(&self) -> Result<()> {
         for Out::Json(path) | Out::Html(path) in &self.out {

@@ -12,15 +12,17 @@ use anyhow::{Context, Result};
 use clap::Args;
 use seawall_lab::artifact::Found;
 use seawall_lab::compare::{
-    Block, CompareConfig, Comparison, Effect, Metric, Outcome, Ruling, from_load_json, judge_pairs,
-    judge_runs,
+    Block, CompareConfig, Comparison, Effect, Metric, Outcome, Ruling, SignalPair, from_load_json,
+    function_changes, judge_pairs, judge_runs, signal_differences,
 };
-use seawall_lab::report::lab::{Collected, LabReport, Objective, Recorder, mood_of};
+use seawall_lab::report::lab::{Collected, LabReport, Objective, ProfilePair, Recorder, mood_of};
 use seawall_lab::report::{Fact, Validity};
+use seawall_lab::signals::series::{EvidenceLevel, SignalSeries};
 use seawall_lab::store::{SCHEMA, Store, StoredRun};
 use seawall_load::{LoadConfig, Report, Slo, WarmUp};
 
-use super::blocks::{self, BlockPlan, Blocks};
+use super::blocks::{self, BlockPlan, Blocks, Look};
+use super::common::{AdminArgs, whole_seconds};
 use super::output::{self, Out};
 use super::server::Launch;
 use super::{EXIT_CODES, INTERRUPTED, INVALID, REGRESSION, SLO_BROKEN, facts, usage};
@@ -30,6 +32,8 @@ use crate::demo::{clock, sys};
 use crate::load::args::RequestArgs;
 use crate::load::{stop_on_signals, values};
 
+/// Signals and functions that are printed.
+const SHOWN: usize = 6;
 /// Characters of a command that is its own name.
 const LONGEST_NAME: usize = 28;
 
@@ -39,6 +43,9 @@ const EXAMPLES: &str = "Examples:
 
   What users feel at 2,000 requests per second, and only p99 counts:
       seawall lab compare --a './server --pool 1' --b './server --pool 8' http://127.0.0.1:8080/ -R 2000 --gate p99
+
+  Where does the CPU go in each? A Seawall service says so itself; of any other, `perf` does:
+      seawall lab compare --a ./main/server --b ./branch/server http://127.0.0.1:8080/ --admin 127.0.0.1:6060
 
   Two results of `seawall load --json`, made at different times:
       seawall lab compare before.json after.json
@@ -96,6 +103,17 @@ pub(super) struct CompareArgs {
     /// Let builds and generator share all processors [default: one half each]
     #[arg(long)]
     no_pin: bool,
+    /// Do not look at the builds' processes: no resources and threads in the report
+    #[arg(long, help_heading = "Looking inside")]
+    no_signals: bool,
+    /// Take no CPU profiles: no flame graphs in the report
+    #[arg(long, help_heading = "Looking inside")]
+    no_profile: bool,
+    /// Length of the CPU profile of each build, taken after the pairs under the same load; whole seconds
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = values::duration, help_heading = "Looking inside")]
+    profile_for: Duration,
+    #[command(flatten)]
+    admin: AdminArgs,
     /// Also write json=FILE or html=FILE; repeat for more
     #[arg(short = 'o', long = "out", value_name = "KIND=FILE", value_parser = output::parse)]
     outputs: Vec<Out>,
@@ -175,15 +193,20 @@ fn commands(args: &CompareArgs, config: &CompareConfig, (a, b): (&str, &str), ur
         cpus: processors.0.clone(),
     };
     let (a, b) = (launch(&args.a_name, "A", a), launch(&args.b_name, "B", b));
+    let look = Look {
+        signals: !args.no_signals,
+        profile: (!args.no_profile).then(|| whole_seconds(args.profile_for)),
+        endpoint: args.admin.endpoint()?,
+    };
     let mut recorder = Recorder::new();
-    let blocks = match blocks::run(&plan, (&a, &b), config, &mut recorder, &Progress::new()) {
+    let blocks = match blocks::run_seen(&plan, (&a, &b), config, &mut recorder, &Progress::new(), &look) {
         Err(_) if interrupt.load(Relaxed) => return Ok(ExitCode::from(INTERRUPTED)),
         blocks => blocks?,
     };
     let comparison = judge_pairs((&a.name, &b.name), &blocks.pairs, &blocks.noise, config);
-    let objectives = objectives(&slos, blocks.b.clone());
     let environment = facts::environment(&dir);
     keep(args, &blocks, (&a, &b), &environment, &target(&plan.load))?;
+    let objectives = objectives(&slos, blocks.b);
     let target = target(&plan.load);
     let parts = Parts {
         comparison,
@@ -194,7 +217,28 @@ fn commands(args: &CompareArgs, config: &CompareConfig, (a, b): (&str, &str), ur
     };
     let mut report = report(parts);
     recorder.finish(&mut report, &[&a.name, &b.name]);
+    put_inside(args, &mut report, (blocks.signals, blocks.profiles, blocks.missing));
     finish(args, report, environment)
+}
+
+/// Puts what was seen inside the builds into the report, or why it was not.
+fn put_inside(
+    args: &CompareArgs,
+    report: &mut LabReport,
+    (signals, profiles, missing): (Option<SignalPair>, Option<ProfilePair>, Vec<String>),
+) {
+    let why = |off: bool, option: &str| {
+        if off { format!("it was switched off ({option})") } else { missing.join("; ") }
+    };
+    report.signals = Collected::Missing(why(args.no_signals, "--no-signals"));
+    report.evidence = Some(match (&signals, &profiles) {
+        (_, Some(_)) => EvidenceLevel::L2,
+        (Some(_), None) => EvidenceLevel::L1,
+        (None, None) => EvidenceLevel::L0,
+    });
+    report.sides = signals.into_iter().collect();
+    report.put_profile_pair(profiles, &why(args.no_profile, "--no-profile"));
+    report.missing = missing;
 }
 
 /// The processors of the builds and of the generator; empty means not pinned.
@@ -285,7 +329,7 @@ fn keep(
     let Some(dir) = &args.store else { return Ok(()) };
     let load = args.rate.map_or_else(|| "closed".to_owned(), |rate| format!("{rate}/s"));
     let series = format!("{target}, {load}, {} connections", args.connections);
-    let run = |launch: &Launch, blocks: Vec<Block>| StoredRun {
+    let run = |launch: &Launch, blocks: Vec<Block>, signals: Option<&SignalSeries>| StoredRun {
         schema: SCHEMA,
         at_s: clock::since_epoch().as_secs(),
         label: format!("{} ({})", launch.name, facts::label(environment)),
@@ -293,16 +337,20 @@ fn keep(
         command: launch.command.clone(),
         environment: environment.to_vec(),
         blocks,
+        signals: signals.cloned(),
     };
     let store = Store::new(dir);
-    store.keep(&run(a, blocks.pairs.iter().map(|pair| pair.a.clone()).collect()))?;
-    store.keep(&run(b, blocks.pairs.iter().map(|pair| pair.b.clone()).collect()))?;
+    let seen = blocks.signals.as_ref();
+    let of_a = blocks.pairs.iter().map(|pair| pair.a.clone()).collect();
+    let of_b = blocks.pairs.iter().map(|pair| pair.b.clone()).collect();
+    store.keep(&run(a, of_a, seen.map(|pair| &pair.a)))?;
+    store.keep(&run(b, of_b, seen.map(|pair| &pair.b)))?;
     Ok(())
 }
 
 fn stored(args: &CompareArgs, config: &CompareConfig, (a, b): (&Path, &Path)) -> Result<ExitCode> {
     let began = clock::now();
-    let (of_a, of_b) = (stored_blocks(a)?, stored_blocks(b)?);
+    let ((of_a, seen_a), (of_b, seen_b)) = (stored_blocks(a)?, stored_blocks(b)?);
     let name = |given: &Option<String>, path: &Path| {
         given.clone().unwrap_or_else(|| {
             path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned())
@@ -310,6 +358,11 @@ fn stored(args: &CompareArgs, config: &CompareConfig, (a, b): (&Path, &Path)) ->
     };
     let (a_name, b_name) = (name(&args.a_name, a), name(&args.b_name, b));
     let comparison = judge_runs((&a_name, &b_name), &of_a, &of_b, config);
+    let differences = signal_differences(of_a.iter(), of_b.iter(), config.alpha);
+    let sides = seen_a.zip(seen_b).map(|(a, b)| {
+        let (a_name, b_name) = (a_name.clone(), b_name.clone());
+        SignalPair { a_name, b_name, a, b, differences }
+    });
     let target = format!("{} and {}", a.display(), b.display());
     let parts = Parts {
         comparison,
@@ -322,16 +375,21 @@ fn stored(args: &CompareArgs, config: &CompareConfig, (a, b): (&Path, &Path)) ->
     let why = "stored runs hold what each block measured, and not its course";
     (report.load, report.heat) = (Collected::Missing(why.into()), Collected::Missing(why.into()));
     report.spectrum = Collected::Missing(why.into());
+    report.signals =
+        Collected::Missing("one of the runs was stored without signals (`compare --store` keeps them)".into());
+    report.sides = sides.into_iter().collect();
+    let why = "stored runs hold no profiles";
+    report.put_profile_pair(None, why);
     finish(args, report, facts::environment(&std::env::current_dir()?))
 }
 
-/// The blocks of a stored run, or of a result of `seawall load --json`.
-fn stored_blocks(path: &Path) -> Result<Vec<Block>> {
+/// The blocks of a stored run, or of a result of `seawall load --json`, and what was seen inside the build.
+fn stored_blocks(path: &Path) -> Result<(Vec<Block>, Option<SignalSeries>)> {
     match seawall_lab::store::read(path) {
-        Ok(run) => Ok(run.blocks),
+        Ok(run) => Ok((run.blocks, run.signals)),
         Err(_) => {
             let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-            from_load_json(&text).with_context(|| path.display().to_string())
+            Ok((from_load_json(&text).with_context(|| path.display().to_string())?, None))
         }
     }
 }
@@ -361,6 +419,7 @@ fn finish(args: &CompareArgs, report: LabReport, environment: Vec<Fact>) -> Resu
     if let Some(comparison) = &comparison {
         lines(comparison, &report.objectives).iter().for_each(|line| say(line));
     }
+    inside_lines(&report).iter().for_each(|line| say(line));
     let target = report.target.clone();
     let artifact = output::artifact(&target, environment, Found::Comparison(Box::new(report)));
     output::write(&args.outputs, &artifact)?;
@@ -399,6 +458,30 @@ pub(super) fn lines(comparison: &Comparison, objectives: &[Objective]) -> Vec<St
         Outcome::Improvement | Outcome::NoDifference => comparison.summary.clone(),
     });
     lines
+}
+
+/// What was seen inside the builds, for a terminal: the signals that differ, and the functions.
+fn inside_lines(report: &LabReport) -> Vec<String> {
+    let mut lines = Vec::new();
+    let signals = report.sides.iter().flat_map(|pair| &pair.differences).filter(|one| one.differs);
+    let signals = signals.take(SHOWN).map(|one| format!("  {:<52} {:>9.3} {:>9.3}", one.signal, one.a, one.b));
+    lines.extend(titled(format!("{:<54} {:>9} {:>9}", "Signals that differ, proven:", "A", "B"), signals));
+    let functions = report.differences.data().into_iter().flatten().flat_map(|pair| {
+        let shares = function_changes(&pair.before, &pair.after, SHOWN);
+        shares.into_iter().map(|one| {
+            let name: String = one.function.chars().take(52).collect();
+            format!("  {name:<52} {:>7.1} % {:>7.1} %", one.before * 100.0, one.after * 100.0)
+        })
+    });
+    lines.extend(titled(format!("{:<54} {:>9} {:>9}", "Functions whose own CPU changed most:", "A", "B"), functions));
+    lines.extend(report.missing.iter().map(|why| format!("not seen: {why}")));
+    lines
+}
+
+/// Lines below their title, with an empty one before it; nothing where there are none.
+fn titled(title: String, lines: impl Iterator<Item = String>) -> Vec<String> {
+    let lines: Vec<String> = lines.collect();
+    if lines.is_empty() { lines } else { [String::new(), title].into_iter().chain(lines).collect() }
 }
 
 fn line(effect: &Effect) -> String {

@@ -5,12 +5,17 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use seawall_lab::artifact::Found;
-use seawall_lab::find_max::{FindMaxConfig, FindMaxError, FindMaxEvent, find_max};
+use seawall_lab::artifact::{Found, Seen};
+use seawall_lab::find_max::{FindMaxConfig, FindMaxEvent, find_max};
+use seawall_lab::report::lab::{LabReport, ProfilePair};
 use seawall_lab::search::{Axis, Ending, Judgement, KneeInterval, Objectives, ProbePoint};
+use seawall_lab::sweep::SweepError;
+use seawall_load::LoadConfig;
 
-use super::common::{OutArgs, TargetArgs, is_interrupted};
-use super::text::{ms, wrap};
+use super::common::{InsideArgs, OutArgs, TargetArgs, is_interrupted, whole_seconds};
+use super::course::Course;
+use super::inside;
+use super::text::{advice, ms, wrap};
 use super::{INTERRUPTED, INVALID, SLO_BROKEN, usage};
 use crate::load::{count, values};
 
@@ -60,6 +65,14 @@ pub(super) struct FindMaxArgs {
     #[arg(long, value_name = "TIME", default_value = "3m", value_parser = values::duration)]
     budget: Duration,
     #[command(flatten)]
+    inside: InsideArgs,
+    /// Take no CPU profiles below and above the knee, and do not look at the service's process
+    #[arg(long, help_heading = "Looking inside")]
+    no_inside: bool,
+    /// Length of each of the two CPU profiles; whole seconds
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = values::duration, help_heading = "Looking inside")]
+    profile_for: Duration,
+    #[command(flatten)]
     out: OutArgs,
 }
 
@@ -87,19 +100,66 @@ pub(super) fn run(args: &FindMaxArgs) -> Result<ExitCode> {
         budget: args.budget,
     };
     let unit = if args.by == By::Rate { "requests/s" } else { "connections" };
+    let inside = if args.no_inside { None } else { Some(&args.inside) };
+    let mut course = Course::begin(&config.load, inside)?;
     let found = find_max(&config, &mut |event| match event {
         FindMaxEvent::Judged(probe) => eprintln!("{}", row(probe, unit)),
+        FindMaxEvent::Answered(load, began, report) => course.add(&level(load, unit), began, report),
         FindMaxEvent::Begin(..) | FindMaxEvent::Tick(_) => {}
     });
     let knee = match found {
-        Err(FindMaxError::Config(error)) => return Ok(usage(&error, "find-max")),
+        Err(SweepError::Config(error)) => return Ok(usage(&error, "find-max")),
         found => found?,
     };
     println!("{}", render(&knee, unit));
     let interrupted = is_interrupted(&config.load);
     let code = exit_code(&knee, interrupted);
-    args.out.write(&format!("{} {}", config.load.method, config.load.url), Found::Knee(knee))?;
+    let target = format!("{} {}", config.load.method, config.load.url);
+    let shown = [knee.lo, knee.hi].into_iter().flatten().map(|load| level(load, unit)).collect::<Vec<_>>();
+    let mut report = LabReport::empty("find-max", &target);
+    // Profiles are for the page and the document: nobody waits for them otherwise.
+    let profiles = if interrupted || !args.out.is_wanted() {
+        Err("the run was interrupted".to_owned())
+    } else {
+        profiles(args, &config.load, &knee, &course)
+    };
+    course.finish(&mut report, &shown, profiles);
+    let seen = Some(Box::new(report));
+    args.out.write(&target, Found::Knee(Seen { result: knee, seen }))?;
     Ok(ExitCode::from(code))
+}
+
+/// A load as the report names it.
+fn level(load: f64, unit: &str) -> String {
+    format!("{} {unit}", count(load))
+}
+
+/// CPU profiles at half of the load that holds, and a tenth above the one that breaks.
+fn profiles(
+    args: &FindMaxArgs,
+    load: &LoadConfig,
+    knee: &KneeInterval,
+    course: &Course,
+) -> Result<ProfilePair, String> {
+    if args.no_inside {
+        return Err("it was switched off (--no-inside)".to_owned());
+    }
+    let (Some(lo), Some(hi)) = (knee.lo, knee.hi) else {
+        return Err("without a knee there is no below and above".to_owned());
+    };
+    eprintln!("CPU profiles below and above the knee");
+    let seconds = whole_seconds(args.profile_for);
+    let profile = |at: f64| {
+        let load = match knee.axis {
+            Axis::Rate => LoadConfig { rate: Some(at), ..load.clone() },
+            Axis::Connections => {
+                LoadConfig { rate: None, connections: at.round().max(1.0) as usize, ..load.clone() }
+            }
+        };
+        inside::cpu_profile(&load, course.pid(), course.endpoint(), seconds)
+    };
+    let (below, above) = (profile(lo / 2.0)?, profile(hi * 1.1)?);
+    Ok(inside::cpu_pair(("below the knee", below), ("above the knee", above)))
 }
 
 fn row(probe: &ProbePoint, unit: &str) -> String {
@@ -120,12 +180,13 @@ fn render(knee: &KneeInterval, unit: &str) -> String {
     let sentence = match (knee.lo, knee.hi, knee.ending) {
         (Some(lo), _, _) if !knee.valid => {
             format!(
-                "INVALID: at least {}; beyond it the generator was the limit ({}).",
+                "INVALID: at least {}; beyond it the generator was the limit ({}). {}",
                 of(lo),
-                knee.reasons.join("; ")
+                knee.reasons.join("; "),
+                advice()
             )
         }
-        (None, _, _) if !knee.valid => format!("INVALID: {}.", knee.reasons.join("; ")),
+        (None, _, _) if !knee.valid => format!("INVALID: {}. {}", knee.reasons.join("; "), advice()),
         (Some(lo), Some(hi), Ending::Confirmed) => {
             format!("The knee is between {} and {}: measured twice at both ends.", of(lo), of(hi))
         }

@@ -98,6 +98,7 @@ fn add(args: &HistoryArgs, store: &Store, file: &PathBuf) -> Result<()> {
         command: String::new(),
         environment,
         blocks,
+        signals: None,
     };
     store.keep(&run)?;
     Ok(())

@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
-use seawall_lab::artifact::{Found, Scale};
+use seawall_lab::artifact::{Found, Scale, Seen};
 use seawall_lab::laws::usl::UslFit;
-use seawall_lab::scale::{ScaleConfig, ScaleError, connections, scale};
-use seawall_lab::search::Estimate;
+use seawall_lab::report::lab::LabReport;
+use seawall_lab::scale::{ScaleConfig, ScaleEvent, connections, scale};
+use seawall_lab::search::{Bend, Estimate};
+use seawall_lab::sweep::SweepError;
 
-use super::common::{OutArgs, TargetArgs, is_interrupted};
-use super::text::{bar, ms, wrap};
+use super::common::{InsideArgs, OutArgs, TargetArgs, is_interrupted};
+use super::course::Course;
+use super::text::{advice, bar, ms, wrap};
 use super::{INTERRUPTED, INVALID, usage};
 use crate::load::{count, values};
 
@@ -20,6 +23,9 @@ const HELP: &str = "What it tells:
   gets, sigma the part of the work that is done one at a time (locks, one thread, one disk), kappa the price of agreement
   among all (caches that bounce, locks handed around), which makes throughput fall again. Intervals are 95 %, by bootstrap.
   Where the interval of kappa holds 0 there is no peak in range, and none is printed.
+
+  The bend is where latency begins to grow faster than throughput (Kneedle): a knee for those who have no objective yet. It
+  depends on how far the sweep goes. With an objective, `find-max` is the better question.
 
 Examples:
   seawall lab scale http://127.0.0.1:8080/
@@ -48,6 +54,11 @@ pub(super) struct ScaleArgs {
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
     #[command(flatten)]
+    inside: InsideArgs,
+    /// Do not look at the service's process
+    #[arg(long, help_heading = "Looking inside")]
+    no_inside: bool,
+    #[command(flatten)]
     out: OutArgs,
 }
 
@@ -61,21 +72,41 @@ pub(super) fn run(args: &ScaleArgs) -> Result<ExitCode> {
     };
     let steps = config.connections.len();
     let mut step = 0;
-    let found = scale(&config, &mut |connections, tick| {
-        if tick.is_none() {
+    let name = |connections: usize| format!("{connections} connection{}", if connections == 1 { "" } else { "s" });
+    let inside = if args.no_inside { None } else { Some(&args.inside) };
+    let mut course = Course::begin(&config.load, inside)?;
+    let found = scale(&config, &mut |event| match event {
+        ScaleEvent::Begin(connections) => {
             step += 1;
-            eprintln!("{step}/{steps}  {connections} connections");
+            eprintln!("{step}/{steps}  {}", name(connections));
         }
+        ScaleEvent::Answered(connections, began, report) => course.add(&name(connections), began, report),
+        ScaleEvent::Tick(_) => {}
     });
     let found = match found {
-        Err(ScaleError::Config(error)) => return Ok(usage(&error, "scale")),
+        Err(SweepError::Config(error)) => return Ok(usage(&error, "scale")),
         found => found?,
     };
     println!("{}", render(&found));
     let interrupted = is_interrupted(&config.load);
     let code = exit_code(&found, interrupted);
-    args.out.write(&format!("{} {}", config.load.method, config.load.url), Found::Scale(found))?;
+    let target = format!("{} {}", config.load.method, config.load.url);
+    let mut report = LabReport::empty("scale", &target);
+    let shown: Vec<String> = shown(&found).into_iter().map(name).collect();
+    let profiles = Err("`seawall lab scale` takes none; `seawall lab profile` does".to_owned());
+    course.finish(&mut report, &shown, profiles);
+    let seen = Some(Box::new(report));
+    args.out.write(&target, Found::Scale(Seen { result: found, seen }))?;
     Ok(ExitCode::from(code))
+}
+
+/// The points whose percentile curves are drawn: the first, the bend, the last.
+fn shown(scale: &Scale) -> Vec<usize> {
+    let ends = [scale.points.first(), scale.points.last()].map(|point| point.map(|point| point.n as usize));
+    let mut shown: Vec<usize> =
+        [ends[0], scale.bend.map(|bend| bend.load as usize), ends[1]].into_iter().flatten().collect();
+    shown.dedup();
+    shown
 }
 
 fn render(scale: &Scale) -> String {
@@ -96,8 +127,25 @@ fn render(scale: &Scale) -> String {
         lines.push(String::new());
         lines.extend(law(fit));
     }
+    lines.extend(scale.bend.iter().map(|bend| wrap(&bend_words(bend), "")));
     lines.extend(scale.notes.iter().map(|note| wrap(note, "  ")));
+    if scale.fit.is_none() && scale.points.iter().any(|point| !point.invalid.is_empty()) {
+        lines.push(wrap(&advice(), "  "));
+    }
     lines.join("\n")
+}
+
+fn bend_words(bend: &Bend) -> String {
+    let (from, to) = bend.between;
+    format!(
+        "Without an objective: beyond {} connections ({} to {}) latency grows faster than throughput; there it is {} \
+         requests/s with a p99 of {}.",
+        bend.load,
+        from,
+        to,
+        count(bend.rps),
+        ms(Some(bend.p99_ms))
+    )
 }
 
 fn law(fit: &UslFit) -> Vec<String> {

@@ -107,6 +107,11 @@ impl Server {
         group_cpu_seconds(self.child.id())
     }
 
+    /// Its first process: the shell, or what the shell became.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Whether it still runs.
     pub(crate) fn is_alive(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
@@ -147,7 +152,7 @@ impl Drop for Server {
 }
 
 /// The addresses behind a URL's host and port.
-fn addresses(url: &str) -> Result<Vec<SocketAddr>> {
+pub(super) fn addresses(url: &str) -> Result<Vec<SocketAddr>> {
     let (scheme, rest) = url.split_once("://").ok_or_else(|| anyhow!("`{url}` is no URL"))?;
     let host = rest.split(['/', '?', '#']).next().unwrap_or(rest);
     let host = host.rsplit_once('@').map_or(host, |(_, host)| host);

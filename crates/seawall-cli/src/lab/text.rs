@@ -29,6 +29,32 @@ pub(super) fn wrap(text: &str, indent: &str) -> String {
     lines.join("\n")
 }
 
+/// What to do when the generator was the limit, on this machine.
+pub(super) fn advice() -> String {
+    advice_for(std::thread::available_parallelism().map_or(1, usize::from))
+}
+
+/// The same, on a machine with so many processors.
+fn advice_for(processors: usize) -> String {
+    match processors {
+        1 => "This machine has one processor, which generator and service share: run the generator on another machine."
+            .to_owned(),
+        n => {
+            let half = n / 2;
+            format!(
+                "Give each its own processors: start the service with `taskset -c 0-{}`, and this command with \
+                 `taskset -c {half}-{} ... -t {}`; or run it on another machine. If the service then needs less than it \
+                 has while the generator has no reserve, what is printed is the most that this machine can prove.",
+                half - 1,
+                n - 1,
+                n - half
+            )
+            .replace("0-0", "0")
+            .replace("1-1", "1")
+        }
+    }
+}
+
 /// A bar of `share`, 0 to 1.
 pub(super) fn bar(share: f64) -> String {
     "#".repeat((share.clamp(0.0, 1.0) * 40.0).round() as usize)
@@ -43,6 +69,14 @@ mod tests {
         let text = wrap(&"word ".repeat(40), "  ");
         assert!(text.lines().all(|line| line.len() <= WIDTH && line.starts_with("  word")));
         assert_eq!(wrap("", "  "), "  ");
+    }
+    #[test]
+    fn what_to_do_names_processors_that_are_there() {
+        let two = advice_for(2);
+        assert!(two.contains("`taskset -c 0`") && two.contains("`taskset -c 1 ... -t 1`"), "{two}");
+        let eight = advice_for(8);
+        assert!(eight.contains("`taskset -c 0-3`") && eight.contains("`taskset -c 4-7 ... -t 4`"), "{eight}");
+        assert!(advice_for(1).contains("another machine"));
     }
     #[test]
     fn times_have_units() {

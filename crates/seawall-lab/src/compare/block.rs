@@ -28,6 +28,9 @@ pub struct Block {
     /// Latencies from the real send time, nanoseconds.
     #[serde(default)]
     pub service: Counts,
+    /// The mean of each signal that was seen inside the build, by name; empty where nobody looked.
+    #[serde(default)]
+    pub signals: BTreeMap<String, f64>,
     /// Why the block does not count; empty when it does.
     #[serde(default)]
     pub invalid: Vec<String>,

@@ -7,17 +7,21 @@
 //! Left out: starting servers and sending load, which the `seawall` command does.
 
 mod block;
+mod functions;
 mod judge;
 mod metric;
 mod order;
+mod signals;
 mod stored;
 #[cfg(test)]
 mod tests;
 
 pub use block::{Block, Pair, Side};
+pub use functions::{FunctionChange, function_changes};
 pub use judge::{Comparison, ComparisonKind, Effect, Outcome, Ruling, judge_pairs, judge_runs, level};
 pub use metric::{Better, Metric, Scale};
 pub use order::order;
+pub use signals::{SignalDifference, SignalPair, join, means, signal_differences};
 pub use stored::{MIN_BLOCKS, StoredError, from_load_json};
 
 use seawall_core::ConfigError;

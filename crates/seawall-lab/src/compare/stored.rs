@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::{Block, Metric};
-use crate::stats::{Counts, median};
+use crate::stats::median;
 
 /// Least blocks of a run that can be compared.
 pub const MIN_BLOCKS: usize = 8;
@@ -81,7 +81,7 @@ fn block(rows: &[&Second], invalid: &[String]) -> Block {
             values.insert(metric, ms);
         }
     }
-    Block { values, latency: Counts::default(), service: Counts::default(), invalid: invalid.to_vec() }
+    Block { values, invalid: invalid.to_vec(), ..Block::default() }
 }
 
 #[cfg(test)]

@@ -8,10 +8,10 @@ use super::{Ending, Estimate, Judgement, KneeSearch, Measurement, Next, SearchCo
 type Server = dyn Fn(f64) -> f64;
 
 /// A tiny generator of standard normal numbers, so that a test's noise is repeatable.
-struct Noise(u64);
+pub(super) struct Noise(pub(super) u64);
 
 impl Noise {
-    fn uniform(&mut self) -> f64 {
+    pub(super) fn uniform(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -19,14 +19,14 @@ impl Noise {
         ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    fn normal(&mut self) -> f64 {
+    pub(super) fn normal(&mut self) -> f64 {
         let (radius, angle) = (self.uniform().max(1e-300), self.uniform());
         (-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * angle).cos()
     }
 }
 
 /// p99 of the time in an M/M/c system (Erlang C), by bisection on its tail.
-fn mmc(servers: u32, service_ms: f64) -> impl Fn(f64) -> f64 {
+pub(super) fn mmc(servers: u32, service_ms: f64) -> impl Fn(f64) -> f64 {
     move |rate| {
         let (c, mu) = (f64::from(servers), 1.0 / service_ms);
         let a = rate / 1000.0 / mu;
@@ -54,10 +54,15 @@ fn mmc(servers: u32, service_ms: f64) -> impl Fn(f64) -> f64 {
     }
 }
 
+/// Throughput at a concurrency by the universal scalability law.
+pub(super) fn usl_throughput(lambda: f64, sigma: f64, kappa: f64) -> impl Fn(f64) -> f64 {
+    move |n| lambda * n / (1.0 + sigma * (n - 1.0) + kappa * n * (n - 1.0))
+}
+
 /// p99 by the universal scalability law: the concurrency that carries the rate, then exponential response times.
 fn usl(lambda: f64, sigma: f64, kappa: f64) -> impl Fn(f64) -> f64 {
+    let through = usl_throughput(lambda, sigma, kappa);
     move |rate| {
-        let through = |n: f64| lambda * n / (1.0 + sigma * (n - 1.0) + kappa * n * (n - 1.0));
         let peak = ((1.0 - sigma) / kappa).sqrt();
         if rate >= through(peak) {
             return f64::INFINITY;

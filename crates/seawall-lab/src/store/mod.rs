@@ -17,6 +17,7 @@ pub use history::{Change, History, Point, history};
 
 use crate::compare::{Block, Metric, level};
 use crate::report::Fact;
+use crate::signals::series::SignalSeries;
 
 /// Grows when a field changes its meaning.
 pub const SCHEMA: u32 = 1;
@@ -44,6 +45,9 @@ pub struct StoredRun {
     pub environment: Vec<Fact>,
     /// What each block measured.
     pub blocks: Vec<Block>,
+    /// What was seen inside the build meanwhile; none where nobody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signals: Option<SignalSeries>,
 }
 
 impl StoredRun {
@@ -192,6 +196,7 @@ mod tests {
             command: "seawall lab compare".into(),
             environment: vec![Fact { name: "Kernel".into(), value: "6.18".into() }],
             blocks: vec![block],
+            signals: None,
         }
     }
 

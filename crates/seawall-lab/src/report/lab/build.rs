@@ -1,8 +1,8 @@
 //! A report out of what a lab command found: any [`Artifact`] becomes a page.
 
-use super::data::{Collected, LabReport, Mood, NamedProfile};
+use super::data::{Collected, LabReport, Mood, NamedProfile, ProfilePair};
 use super::water::waterfalls;
-use crate::artifact::{Artifact, Found, Scale};
+use crate::artifact::{Artifact, Found, Scale, Seen};
 use crate::compare::Outcome;
 use crate::diagnose::{Diagnosis, LevelSummary, Verdict};
 use crate::profile::{Profile, ProfileKind};
@@ -42,6 +42,7 @@ impl LabReport {
             scale: no(&own("scale")),
             waterfall: no(&signals),
             signals: no(&signals),
+            sides: Vec::new(),
             profiles: no(&own("profile")),
             differences: no("there are not two profiles of one kind to compare"),
             kernel: no("this needs eBPF, which this program does not bring"),
@@ -89,6 +90,20 @@ impl LabReport {
         self.phases = phases.chain(std::mem::take(&mut self.phases)).collect();
     }
 
+    /// Puts two profiles of the CPU and their difference into the report, or why there are none.
+    pub fn put_profile_pair(&mut self, pair: Option<ProfilePair>, why_none: &str) {
+        let named = pair.iter().flat_map(|pair| {
+            let of = |name: &str, profile: &Profile| NamedProfile {
+                name: format!("{}, {name}", kind_name(profile.kind)),
+                profile: profile.clone(),
+            };
+            [of(&pair.before_name, &pair.before), of(&pair.after_name, &pair.after)]
+        });
+        let named: Vec<NamedProfile> = named.collect();
+        self.profiles = Collected::or(Some(named).filter(|all| !all.is_empty()), why_none);
+        self.differences = Collected::or(pair.map(|pair| vec![pair]), why_none);
+    }
+
     /// Puts profiles into the report, named after what they weigh.
     pub fn put_profiles(&mut self, profiles: Vec<Profile>, why_none: &str) {
         let named: Vec<NamedProfile> = profiles
@@ -125,8 +140,8 @@ fn level_point(level: &LevelSummary) -> LoadPoint {
 /// The report of what a command found.
 pub fn of_artifact(artifact: &Artifact) -> LabReport {
     let mut report = match &artifact.found {
-        Found::Knee(knee) => of_knee(knee, &artifact.target),
-        Found::Scale(scale) => of_scale(scale, &artifact.target),
+        Found::Knee(Seen { result, seen }) => of_knee(result, seen_or(seen, "find-max", &artifact.target)),
+        Found::Scale(Seen { result, seen }) => of_scale(result, seen_or(seen, "scale", &artifact.target)),
         Found::Profiles(profiles) => {
             let mut report = LabReport::empty("profile", &artifact.target);
             report.headline = format!("{} profiles taken under load", profiles.len());
@@ -145,8 +160,12 @@ pub fn of_artifact(artifact: &Artifact) -> LabReport {
     report
 }
 
-fn of_knee(knee: &KneeInterval, target: &str) -> LabReport {
-    let mut report = LabReport::empty("find-max", target);
+/// What was seen, or a report without anything in it.
+fn seen_or(seen: &Option<Box<LabReport>>, kind: &str, target: &str) -> LabReport {
+    seen.as_deref().cloned().unwrap_or_else(|| LabReport::empty(kind, target))
+}
+
+fn of_knee(knee: &KneeInterval, mut report: LabReport) -> LabReport {
     report.headline = match (knee.lo, knee.hi) {
         (Some(lo), Some(hi)) => format!("{} holds between {} and {}", knee.slo, number(lo), number(hi)),
         (Some(lo), None) => format!("{} holds up to at least {}", knee.slo, number(lo)),
@@ -159,8 +178,7 @@ fn of_knee(knee: &KneeInterval, target: &str) -> LabReport {
     report
 }
 
-fn of_scale(scale: &Scale, target: &str) -> LabReport {
-    let mut report = LabReport::empty("scale", target);
+fn of_scale(scale: &Scale, mut report: LabReport) -> LabReport {
     report.headline = match &scale.fit {
         Some(fit) => fit.meaning.clone(),
         None => scale.notes.first().cloned().unwrap_or_else(|| "no law could be fitted".to_owned()),
@@ -246,7 +264,7 @@ mod tests {
             reasons: vec!["the generator was late".into()],
             probes: vec![],
         };
-        let page = page(Found::Knee(knee));
+        let page = page(Found::Knee(Seen { result: knee, seen: None }));
         assert!(
             page.contains("p99&lt;50ms holds up to at least 1,000")
                 && page.contains("the generator was late")
@@ -255,8 +273,8 @@ mod tests {
     }
     #[test]
     fn a_scale_without_a_law_says_why() {
-        let scale = Scale { points: vec![], fit: None, notes: vec!["three points are too few".into()] };
-        assert!(page(Found::Scale(scale)).contains("three points are too few"));
+        let scale = Scale { points: vec![], fit: None, bend: None, notes: vec!["three points are too few".into()] };
+        assert!(page(Found::Scale(Seen { result: scale, seen: None })).contains("three points are too few"));
     }
     #[test]
     fn no_profile_is_no_flame_graph() {

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::artifact::Scale;
-use crate::compare::Comparison;
+use crate::compare::{Comparison, SignalPair};
 use crate::diagnose::Diagnosis;
 use crate::profile::Profile;
 use crate::report::{Fact, LoadPoint, Phase, Quantile, Validity};
@@ -82,6 +82,9 @@ pub struct LabReport {
     pub waterfall: Collected<Vec<Waterfall>>,
     /// Resources, threads and gauges over time.
     pub signals: Collected<SignalSeries>,
+    /// Resources, threads and gauges of two builds that took turns, one entry per comparison.
+    #[serde(default)]
+    pub sides: Vec<SignalPair>,
     /// Profiles, each with what it shows.
     pub profiles: Collected<Vec<NamedProfile>>,
     /// Two profiles against each other.

@@ -7,10 +7,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::data::{Collected, LabReport};
+use super::data::{Collected, LabReport, ProfilePair};
 use super::page::{missing, open};
+use crate::compare::function_changes;
 use crate::profile::{Profile, ProfileKind};
-use crate::report::format::{bytes, escape, millis, number};
+use crate::report::format::{bytes, escape, millis, number, percent};
 
 /// A box narrower than this part of the whole is not drawn.
 const NARROWEST: f64 = 0.002;
@@ -20,6 +21,8 @@ const MAX_BOXES: usize = 1_100;
 const MAX_DEPTH: usize = 64;
 /// Graphs of each kind at most.
 const MAX_GRAPHS: usize = 4;
+/// Functions in the table below a difference.
+const MAX_CHANGES: usize = 12;
 /// Characters of a function's name at most.
 const MAX_NAME: usize = 110;
 
@@ -121,6 +124,7 @@ pub(super) fn section(out: &mut String, report: &LabReport) {
                 pair.after_name, pair.before_name
             );
             figure(out, &format!("diff{i}"), &pair.name, &about, &root, &pair.after, true);
+            changes(out, pair);
         }
     } else if let Collected::Missing(why) = &report.differences {
         let _ = write!(
@@ -146,6 +150,33 @@ pub(super) fn section(out: &mut String, report: &LabReport) {
         figure(out, &format!("{i}"), &named.name, &about, &root, &named.profile, false);
     }
     out.push_str("</div></section>\n");
+}
+
+/// The functions whose own share changed most. What is gone has no box above.
+fn changes(out: &mut String, pair: &ProfilePair) {
+    let found = function_changes(&pair.before, &pair.after, MAX_CHANGES);
+    if found.is_empty() {
+        return;
+    }
+    let _ = write!(
+        out,
+        "<details class=\"card table-card\"><summary>Functions whose own share changed most</summary><div class=\"scroll\"><table>\
+         <thead><tr><th>Function</th><th class=\"num\">{}</th><th class=\"num\">{}</th><th class=\"num\">Change</th></tr></thead><tbody>",
+        escape(&pair.before_name),
+        escape(&pair.after_name)
+    );
+    for one in &found {
+        let sign = if one.change() > 0.0 { '+' } else { '−' };
+        let _ = write!(
+            out,
+            "<tr><td><code>{}</code></td><td class=\"num\">{}</td><td class=\"num\">{}</td><td class=\"num\">{sign}{} points</td></tr>",
+            escape(&short(&one.function)),
+            percent(one.before),
+            percent(one.after),
+            number(one.change().abs() * 100.0)
+        );
+    }
+    out.push_str("</tbody></table></div></details>");
 }
 
 /// A weight with its unit.

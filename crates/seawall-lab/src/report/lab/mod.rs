@@ -12,6 +12,7 @@ mod latency;
 mod load;
 mod page;
 mod record;
+mod sides;
 mod strip;
 mod tables;
 mod usage;

@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 
 use super::data::{Collected, LabReport, Mood};
+use super::sides::views;
 use super::{diagnosis, flame, forest, latency, load, tables, usage, water};
 use crate::report::format::{escape, millis, percent};
 use crate::report::page::{MARK, Page};
-use crate::signals::series::EvidenceLevel;
+use crate::signals::series::{EvidenceLevel, SignalSeries};
 
 /// Heaviest stacks of each profile that go into the page's copy of the data; the JSON file has them all.
 const EMBEDDED_STACKS: usize = 120;
@@ -90,6 +91,7 @@ fn embedded(report: &LabReport) -> String {
     let mut text = json(&copy);
     if text.len() > EMBEDDED_BYTES {
         copy.signals = Collected::Missing(elsewhere.into());
+        copy.sides.clear();
         text = json(&copy);
     }
     if text.len() > EMBEDDED_BYTES {
@@ -145,17 +147,17 @@ fn header(out: &mut String, report: &LabReport) {
 }
 
 fn is_there(report: &LabReport, id: &str) -> bool {
-    let signals = report.signals.data();
+    let series = |has: &dyn Fn(&SignalSeries) -> bool| views(report).iter().any(|view| has(view.signals));
     match id {
         "load" => report.load.data().is_some(),
         "heat" => report.heat.data().is_some(),
         "spectrum" => report.spectrum.data().is_some(),
         "limits" => report.knee.data().is_some() || report.scale.data().is_some(),
         "waterfall" => report.waterfall.data().is_some(),
-        "use" => signals.is_some_and(|s| !s.resources.is_empty()),
-        "threads" => signals.is_some_and(|s| !s.threads.is_empty()),
+        "use" => series(&|s| !s.resources.is_empty()),
+        "threads" => series(&|s| !s.threads.is_empty()),
         "flames" => report.profiles.data().is_some(),
-        "gauges" => signals.is_some_and(|s| !s.gauges.is_empty()),
+        "gauges" => series(&|s| !s.gauges.is_empty()),
         "kernel" => report.kernel.data().is_some(),
         "diagnosis" => report.diagnosis.data().is_some(),
         "comparison" => report.comparisons.data().is_some(),

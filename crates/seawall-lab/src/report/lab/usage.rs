@@ -1,27 +1,29 @@
-//! Sections 7, 8, 10 and 11: resources, threads, gauges over time, and what the kernel measured.
+//! Sections 7, 8, 10 and 11: resources, threads, gauges over time, and what the kernel measured. Of two builds that took
+//! turns, each has its own strip.
 
 use std::fmt::Write as _;
 
 use super::data::{Collected, LabReport};
 use super::load::{GROUP, TIME, span};
 use super::page::{missing, open};
+use super::sides::{View, differences, views};
 use super::strip::{COLUMNS, Layer, Row, Strip, spread};
 use crate::report::chart::{Axis, Chart, Kind, Shape, Tone, Unit};
 use crate::report::format::{escape, grouped, number};
-use crate::signals::series::{ResourceSeries, SignalSeries, ThreadPoint, ThreadSeries};
+use crate::signals::series::{MAX_THREADS, ResourceSeries, SignalSeries, ThreadPoint, ThreadSeries};
 
 /// Small charts of gauges at most; those that move most are kept.
 const MAX_GAUGES: usize = 12;
+/// Threads that are drawn of each of two builds.
+const MAX_SIDE_THREADS: usize = 8;
 /// Shades of utilisation.
 const SHADES: f64 = 9.0;
 
-fn signals<'a>(out: &mut String, report: &'a LabReport, id: &str, title: &str) -> Option<&'a SignalSeries> {
+/// Why a section has nothing to draw.
+fn why(report: &LabReport, otherwise: &str) -> String {
     match &report.signals {
-        Collected::Data(signals) => Some(signals),
-        Collected::Missing(why) => {
-            missing(out, id, title, why);
-            None
-        }
+        Collected::Missing(why) if report.sides.is_empty() => why.clone(),
+        Collected::Missing(_) | Collected::Data(_) => otherwise.to_owned(),
     }
 }
 
@@ -42,9 +44,10 @@ fn span_of(report: &LabReport, signals: &SignalSeries) -> (f64, f64) {
 
 pub(super) fn resources(out: &mut String, report: &LabReport) {
     const TITLE: &str = "Resources: utilisation, saturation, errors";
-    let Some(signals) = signals(out, report, "use", TITLE) else { return };
-    if signals.resources.is_empty() {
-        return missing(out, "use", TITLE, "no resource of the service could be read");
+    let mut views = views(report);
+    views.retain(|view| !view.signals.resources.is_empty());
+    if views.is_empty() {
+        return missing(out, "use", TITLE, &why(report, "no resource of the service could be read"));
     }
     open(
         out,
@@ -52,17 +55,25 @@ pub(super) fn resources(out: &mut String, report: &LabReport) {
         TITLE,
         "The stronger the colour, the busier. A red edge means that something waited for it: that is where to look first.",
     );
-    let span = span_of(report, signals);
-    let strip = Strip {
-        id: "use",
-        title: "Resources over time",
+    out.push_str("<div class=\"strips\">");
+    views.iter().for_each(|view| out.push_str(&resource_strip(report, view)));
+    out.push_str("</div>");
+    report.sides.iter().for_each(|pair| differences(out, pair));
+    out.push_str("</section>\n");
+}
+
+fn resource_strip(report: &LabReport, view: &View<'_>) -> String {
+    let span = span_of(report, view.signals);
+    Strip {
+        id: &format!("use{}", view.id),
+        title: &format!("Resources{} over time", view.of),
         about: &format!(
             "Processors that the service may use: {}. Pointing at a moment shows it in all charts over time.",
-            number(signals.cores)
+            number(view.signals.cores)
         ),
         class: "use",
         span,
-        rows: signals.resources.iter().map(|one| resource(one, span)).collect(),
+        rows: view.signals.resources.iter().map(|one| resource(one, span)).collect(),
         keys: vec![
             ("h2", "idle"),
             ("h5", "half"),
@@ -70,9 +81,8 @@ pub(super) fn resources(out: &mut String, report: &LabReport) {
             ("saturated", "something waits"),
             ("failing", "errors"),
         ],
-    };
-    out.push_str(&strip.figure());
-    out.push_str("</section>\n");
+    }
+    .figure()
 }
 
 fn resource(series: &ResourceSeries, span: (f64, f64)) -> Row {
@@ -115,9 +125,10 @@ fn resource_text(
 
 pub(super) fn threads(out: &mut String, report: &LabReport) {
     const TITLE: &str = "Threads";
-    let Some(signals) = signals(out, report, "threads", TITLE) else { return };
-    if signals.threads.is_empty() {
-        return missing(out, "threads", TITLE, "no thread of the service could be read");
+    let mut views = views(report);
+    views.retain(|view| !view.signals.threads.is_empty());
+    if views.is_empty() {
+        return missing(out, "threads", TITLE, &why(report, "no thread of the service could be read"));
     }
     open(
         out,
@@ -125,18 +136,29 @@ pub(super) fn threads(out: &mut String, report: &LabReport) {
         TITLE,
         "What each thread did with its time, from the bottom up. Empty is waiting for work.",
     );
-    let span = span_of(report, signals);
-    let strip = Strip {
-        id: "threads",
-        title: "Threads over time",
-        about: "One row per thread, the busiest first. The height of a colour is its share of the time.",
+    out.push_str("<div class=\"strips\">");
+    views.iter().for_each(|view| out.push_str(&thread_strip(report, view)));
+    out.push_str("</div></section>\n");
+}
+
+fn thread_strip(report: &LabReport, view: &View<'_>) -> String {
+    let span = span_of(report, view.signals);
+    let rows = if view.is_side { MAX_SIDE_THREADS } else { MAX_THREADS };
+    let about = if view.is_side {
+        "One row per thread, the busiest first. Each block has a process of its own: threads of one name and rank share a row."
+    } else {
+        "One row per thread, the busiest first. The height of a colour is its share of the time."
+    };
+    Strip {
+        id: &format!("threads{}", view.id),
+        title: &format!("Threads{} over time", view.of),
+        about,
         class: "threads",
         span,
-        rows: signals.threads.iter().map(|one| thread(one, span)).collect(),
+        rows: view.signals.threads.iter().take(rows).map(|one| thread(one, span, view.is_side)).collect(),
         keys: STATES.iter().map(|(class, words, _)| (*class, *words)).collect(),
-    };
-    out.push_str(&strip.figure());
-    out.push_str("</section>\n");
+    }
+    .figure()
 }
 
 /// Class, words and share of each state that is drawn.
@@ -149,7 +171,7 @@ const STATES: [State; 5] = [
     ("s-sleep", "sleeping", |p| p.sleep),
 ];
 
-fn thread(series: &ThreadSeries, span: (f64, f64)) -> Row {
+fn thread(series: &ThreadSeries, span: (f64, f64), is_side: bool) -> Row {
     let samples: Vec<(f64, ThreadPoint)> = series.points.iter().map(|p| (p.t_s, *p)).collect();
     let busier = |a: ThreadPoint, b: ThreadPoint| if a.idle <= b.idle { a } else { b };
     let columns = spread(&samples, span, busier);
@@ -173,30 +195,57 @@ fn thread(series: &ThreadSeries, span: (f64, f64)) -> Row {
         }
         texts.push(if words.is_empty() { "waiting for work".into() } else { words.join(" · ") });
     }
-    Row { name: format!("{} {}", series.name, series.tid), texts, layers }
+    // The number is that of one block's thread only.
+    let name = if is_side { series.name.clone() } else { format!("{} {}", series.name, series.tid) };
+    Row { name, texts, layers }
 }
 
-/// A gauge: its name, its points, and how much it moved.
-type Moving<'a> = (&'a str, &'a [(f64, f64)], f64);
+/// A gauge: its name, its points by whose they are, and how much it moved.
+struct Gauge<'a> {
+    name: &'a str,
+    of: Vec<(&'a str, &'a [(f64, f64)])>,
+    moved: f64,
+}
+
+impl Gauge<'_> {
+    /// How far its values reach, as a part of the largest.
+    fn moved(&self) -> f64 {
+        let values = self.of.iter().flat_map(|(_, points)| points.iter()).map(|p| p.1);
+        let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+        (high - low) / high.abs().max(1.0)
+    }
+}
+
+/// The gauges of the whole run, or else of the first two builds, those that moved most first.
+fn moving(report: &LabReport) -> Vec<Gauge<'_>> {
+    let pair = report.sides.first();
+    let sources: Vec<(&str, &SignalSeries)> = match (report.signals.data(), pair) {
+        (Some(signals), _) => vec![("", signals)],
+        (None, Some(pair)) => vec![(&pair.a_name, &pair.a), (&pair.b_name, &pair.b)],
+        (None, None) => vec![],
+    };
+    let mut all: Vec<Gauge<'_>> = Vec::new();
+    for (of, signals) in sources {
+        for gauge in signals.gauges.iter().filter(|gauge| gauge.points.len() > 1) {
+            let points = (of, gauge.points.as_slice());
+            match all.iter_mut().find(|known| known.name == gauge.name) {
+                Some(known) => known.of.push(points),
+                None => all.push(Gauge { name: &gauge.name, of: vec![points], moved: 0.0 }),
+            }
+        }
+    }
+    all.iter_mut().for_each(|gauge| gauge.moved = gauge.moved());
+    all.sort_by(|a, b| b.moved.total_cmp(&a.moved).then_with(|| a.name.cmp(b.name)));
+    all
+}
 
 pub(super) fn gauges(out: &mut String, report: &LabReport) {
     const TITLE: &str = "Pools, limits, queues";
-    let Some(signals) = signals(out, report, "gauges", TITLE) else { return };
-    let mut moving: Vec<Moving<'_>> = signals
-        .gauges
-        .iter()
-        .filter(|gauge| gauge.points.len() > 1)
-        .map(|gauge| {
-            let values = gauge.points.iter().map(|p| p.1);
-            let (low, high) =
-                values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
-            (gauge.name.as_str(), gauge.points.as_slice(), (high - low) / high.abs().max(1.0))
-        })
-        .collect();
-    if moving.is_empty() {
-        return missing(out, "gauges", TITLE, "the service has no signals endpoint, or it said nothing");
-    }
-    moving.sort_by(|a, b| b.2.total_cmp(&a.2).then_with(|| a.0.cmp(b.0)));
+    let moving = moving(report);
+    let Some(any) = views(report).first().map(|view| view.signals).filter(|_| !moving.is_empty()) else {
+        let nothing = "the service has no signals endpoint (`--admin`), or it said nothing";
+        return missing(out, "gauges", TITLE, &why(report, nothing));
+    };
     open(
         out,
         "gauges",
@@ -205,16 +254,41 @@ pub(super) fn gauges(out: &mut String, report: &LabReport) {
     );
     out.push_str("<div class=\"multiples\">");
     let tones = [Tone::Blue, Tone::Teal, Tone::Violet, Tone::Amber];
-    for (i, (name, points, _)) in moving.into_iter().take(MAX_GAUGES).enumerate() {
+    let span = Some(span_of(report, any));
+    for (i, gauge) in moving.into_iter().take(MAX_GAUGES).enumerate() {
         let y = Axis { label: "", kind: Kind::Linear, unit: Unit::Count };
         let time = Axis { label: "s since the run began", ..TIME };
-        let chart = Chart::new(GAUGE_IDS[i], name, "", time, y)
-            .small()
-            .group(GROUP, Some(span_of(report, signals)))
-            .series(name, tones[i % tones.len()], Shape::Area, points.iter().copied());
+        let mut chart = Chart::new(GAUGE_IDS[i], gauge.name, "", time, y).small().group(GROUP, span);
+        for (of, points) in &gauge.of {
+            chart = if of.is_empty() {
+                chart.series(gauge.name, tones[i % tones.len()], Shape::Area, points.iter().copied())
+            } else {
+                // Builds have the colours that they have everywhere.
+                let tone = if chart_is_of_a(report, of) { Tone::Blue } else { Tone::Amber };
+                chart.series(of, tone, Shape::Line, with_gaps(points))
+            };
+        }
         out.push_str(&chart.figure());
     }
     out.push_str("</div></section>\n");
+}
+
+fn chart_is_of_a(report: &LabReport, name: &str) -> bool {
+    report.sides.first().is_some_and(|pair| pair.a_name == name)
+}
+
+/// A gap wherever the other build had its turn.
+fn with_gaps(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let gaps: Vec<f64> = points.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
+    let usual = crate::stats::median(&gaps) * 3.0;
+    let mut all = Vec::with_capacity(points.len());
+    for (i, point) in points.iter().enumerate() {
+        if i > 0 && point.0 - points[i - 1].0 > usual {
+            all.push((points[i - 1].0, f64::NAN));
+        }
+        all.push(*point);
+    }
+    all
 }
 
 const GAUGE_IDS: [&str; MAX_GAUGES] =
