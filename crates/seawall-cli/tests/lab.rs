@@ -69,6 +69,7 @@ fn wrong_arguments_are_named_with_what_is_allowed() {
     check_refused(&["scale", url, "--at", "4,2"], "rising numbers");
     check_refused(&["diagnose", url, "-o", "pdf=x"], "json=FILE");
     check_refused(&["profile"], "--pid");
+    check_refused(&["compare", "--a", "x", "--b", "y", url, "--profile-for", "soon"], "soon");
 }
 
 #[test]
@@ -96,6 +97,8 @@ fn a_knee_is_found_on_a_real_server_and_written_down() {
         "4s",
         "-c",
         "8",
+        "--profile-for",
+        "1s",
         "-o",
         &out,
     ];
@@ -107,6 +110,15 @@ fn a_knee_is_found_on_a_real_server_and_written_down() {
     let expected = if knee["valid"] == true { 0 } else { 4 };
     assert_eq!(output.status.code(), Some(expected), "{}\n{knee:#}", said(&output));
     assert_eq!(knee["slo"], "p50<500ms,err<1%");
+    let seen = &knee["seen"];
+    assert_eq!(seen["phases"].as_array().unwrap().len(), probes.len(), "each probe is a phase of the page");
+    for part in ["load", "heat", "spectrum"] {
+        assert!(!seen[part]["data"].as_array().unwrap().is_empty(), "{part}");
+    }
+    assert!(!seen["signals"]["data"]["resources"].as_array().unwrap().is_empty(), "the process was watched");
+    // Two profiles where both ends were found, and else the reason.
+    let has_both = knee["lo"].is_f64() && knee["hi"].is_f64();
+    assert_eq!(seen["differences"]["data"].is_array(), has_both, "{}", said(&output));
 }
 
 #[test]
@@ -143,6 +155,8 @@ fn growth_is_measured_at_each_number_of_connections() {
     let output = lab(&["scale", &url, "--at", "1,2,3,4,6,8", "-d", "300ms", "-o", &out]);
     let scale = json(&file, "scale");
     assert_eq!(scale["points"].as_array().unwrap().len(), 6);
+    assert_eq!(scale["seen"]["phases"].as_array().unwrap().len(), 6);
+    assert!(!scale["seen"]["signals"]["data"]["threads"].as_array().unwrap().is_empty());
     let expected = if scale["fit"].is_null() { 4 } else { 0 };
     assert_eq!(output.status.code(), Some(expected), "{}", said(&output));
     assert!(said(&output).contains("connections"), "{}", said(&output));

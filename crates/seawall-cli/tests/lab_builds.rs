@@ -12,24 +12,32 @@ use serde_json::Value;
 const ROLE: &str = "SEAWALL_LAB_TEST_SERVER";
 
 /// Not a test of its own: serves when it is started as a server, with a pause per answer and broken answers if so asked.
-/// `ADDRESS PAUSE_MICROS STATUS`.
+/// `ADDRESS PAUSE_MICROS STATUS`; with `burn` as the status the pause is spent on a CPU.
 #[test]
 fn serves_when_asked_to() {
     let Ok(role) = std::env::var(ROLE) else { return };
     let mut words = role.split(' ');
     let listener = TcpListener::bind(words.next().unwrap()).unwrap();
     let pause = Duration::from_micros(words.next().unwrap().parse().unwrap());
-    let status: &'static str = if words.next() == Some("503") { "503 No" } else { "200 OK" };
+    let kind = words.next();
+    let status: &'static str = if kind == Some("503") { "503 No" } else { "200 OK" };
+    let wait: fn(Duration) = if kind == Some("burn") { burn } else { std::thread::park_timeout }; // nobody unparks it
     for stream in listener.incoming().flatten() {
-        std::thread::spawn(move || answer(stream, pause, status));
+        std::thread::spawn(move || answer(stream, (pause, wait), status));
     }
 }
 
-fn answer(mut stream: TcpStream, pause: Duration, status: &str) {
+/// Uses a CPU, about a nanosecond per step.
+#[inline(never)]
+fn burn(time: Duration) {
+    (0..time.as_nanos() as u64).for_each(|step| _ = std::hint::black_box(step));
+}
+
+fn answer(mut stream: TcpStream, (pause, wait): (Duration, fn(Duration)), status: &str) {
     let mut buffer = [0; 4096];
     let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 2\r\n\r\nok");
     while let Ok(1..) = stream.read(&mut buffer) {
-        std::thread::park_timeout(pause); // nobody unparks it
+        wait(pause);
         if stream.write_all(answer.as_bytes()).is_err() {
             return;
         }
@@ -49,7 +57,7 @@ impl Site {
     fn url(&self) -> String {
         format!("http://{}/", self.address)
     }
-    fn command(&self, pause_us: u32, status: u32) -> String {
+    fn command(&self, pause_us: u32, status: impl std::fmt::Display) -> String {
         let own = std::env::current_exe().unwrap();
         format!(
             "{ROLE}='{} {pause_us} {status}' {} --exact serves_when_asked_to",
@@ -71,8 +79,9 @@ fn json(path: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
-const SHORT: [&str; 12] =
-    ["--pairs", "8", "--noise-pairs", "6", "--block", "300ms", "--warmup", "0s", "-c", "4", "-R", "200"];
+const SHORT: [&str; 13] = [
+    "--pairs", "8", "--noise-pairs", "6", "--block", "300ms", "--warmup", "0s", "-c", "4", "-R", "200", "--no-profile",
+];
 
 #[test]
 fn a_build_that_takes_much_longer_is_a_proven_regression_with_a_report() {
@@ -119,6 +128,60 @@ fn a_build_that_takes_much_longer_is_a_proven_regression_with_a_report() {
     assert!(seen(&page).1 > 0);
     assert_eq!(seen(&again), seen(&page), "the page out of the JSON is another one");
     assert!(TcpStream::connect(&site.address).is_err(), "the servers are gone");
+}
+
+/// Nothing about speed is asserted: what was seen inside both builds is there, in document, page and stored runs.
+#[test]
+fn a_comparison_looks_inside_both_builds_and_shows_where_the_cpu_went() {
+    let dir = tempfile::tempdir().unwrap();
+    let site = Site::new();
+    let (a, b, url) = (site.command(50, "burn"), site.command(1_000, "burn"), site.url());
+    let mut arguments = vec!["compare", "--a", &a, "--b", &b, "--a-name", "old", "--b-name", "new", &url];
+    arguments.extend(["--pairs", "8", "--noise-pairs", "6", "--block", "250ms", "--warmup", "0s", "-c", "2"]);
+    arguments.extend(["--profile-for", "1s", "-o", "json=out.json", "-o", "html=out.html", "--store", "runs"]);
+    let output = seawall(dir.path(), &arguments);
+    let said = text(&output);
+    let found = json(&dir.path().join("out.json"));
+    let report = &found["found"]["data"];
+    let side = &report["sides"][0];
+    for letter in ["a", "b"] {
+        let resources = side[letter]["resources"].as_array().unwrap_or_else(|| panic!("{said}"));
+        assert!(resources.iter().any(|row| row["resource"] == "cpu"), "{resources:?}");
+        assert!(!side[letter]["threads"].as_array().unwrap().is_empty());
+    }
+    let signals = side["differences"].as_array().unwrap();
+    assert!(signals.iter().any(|one| one["signal"] == "cpu: share used"), "{signals:?}");
+    assert_eq!(report["evidence"], "L2", "{said}");
+    let pair = &report["differences"]["data"][0];
+    assert_eq!((pair["before_name"].as_str(), pair["after_name"].as_str()), (Some("old"), Some("new")));
+    assert!(pair["after"]["stacks"].to_string().contains("burn"), "the function that burns is named");
+    assert!(said.contains("Functions whose own CPU changed most"), "{said}");
+    let page = std::fs::read_to_string(dir.path().join("out.html")).unwrap();
+    for part in ["flame-diff0", "strip-use-a0", "strip-use-b0", "strip-threads-a0", "Where old and new differ"] {
+        assert!(page.contains(part), "no {part} in the page");
+    }
+    let mut runs: Vec<_> = std::fs::read_dir(dir.path().join("runs")).unwrap().map(|run| run.unwrap().path()).collect();
+    runs.sort();
+    assert!(runs.iter().all(|run| !json(run)["signals"]["resources"].as_array().unwrap().is_empty()));
+    let (old, new) = (runs[1].to_str().unwrap(), runs[0].to_str().unwrap());
+    seawall(dir.path(), &["compare", old, new, "-o", "html=stored.html"]);
+    let page = std::fs::read_to_string(dir.path().join("stored.html")).unwrap();
+    assert!(page.contains("strip-use-b0"), "stored runs show their signals, too");
+}
+
+#[test]
+fn what_is_switched_off_is_not_looked_at_and_the_page_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let site = Site::new();
+    let (a, url) = (site.command(100, 200), site.url());
+    let mut arguments = vec!["compare", "--a", &a, "--b", &a, &url, "--no-signals", "-o", "html=out.html"];
+    arguments.extend(SHORT);
+    seawall(dir.path(), &arguments);
+    let page = std::fs::read_to_string(dir.path().join("out.html")).unwrap();
+    for part in ["it was switched off (--no-signals)", "it was switched off (--no-profile)"] {
+        assert!(page.contains(part), "{part}");
+    }
+    assert!(!page.contains("strip-use"));
 }
 
 #[test]

@@ -88,6 +88,7 @@ fn search_config(config: &FindMaxConfig) -> SearchConfig {
         max_rps: if by_rate { seawall_load::MAX_RATE } else { MAX_CONNECTIONS },
         growth: if by_rate { 1.5 } else { 2.0 },
         precision: config.precision,
+        accept_disturbed: true,
         slo: config.objectives.slo(),
         ..SearchConfig::default()
     }

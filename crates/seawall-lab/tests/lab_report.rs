@@ -11,21 +11,21 @@ use seawall_lab::report::lab::{Collected, LabReport, lab_html};
 /// Drawn charts of the sample: load, heat, spectrum, knee, scaling, four gauges.
 const CHARTS: usize = 9;
 /// Strips and flame graphs of the sample.
-const OTHERS: &str = "2 3";
+const OTHERS: &str = "6 4";
 
 const LOOK: Look = Look { name: "lab-report", least: 150_000 };
 
 #[test]
 fn looks_right_on_a_desktop() {
-    LOOK.on_a_desktop(&lab_html(&lab_sample::report()), "light", 7600);
+    LOOK.on_a_desktop(&lab_html(&lab_sample::report()), "light", 10_400);
 }
 #[test]
 fn looks_right_on_a_desktop_in_the_dark() {
-    LOOK.on_a_desktop(&lab_html(&lab_sample::report()), "dark", 7600);
+    LOOK.on_a_desktop(&lab_html(&lab_sample::report()), "dark", 10_400);
 }
 #[test]
 fn looks_right_on_a_phone() {
-    LOOK.on_a_phone(&lab_html(&lab_sample::report()), 11_000);
+    LOOK.on_a_phone(&lab_html(&lab_sample::report()), 15_500);
 }
 
 /// Every figure has its drawings, every drawing has marks, and the script took them all over.
@@ -101,7 +101,7 @@ fn pointing_at_the_heat_map_reads_out_percentiles_and_the_cell_and_marks_the_str
         document.querySelectorAll('#chart-load .v-wide .cross').length].join('|');";
     let answer = ask(&format!("{POINT}{script}"));
     assert!(answer.contains("p99.9") && answer.contains("p50") && answer.contains("requests"), "{answer}");
-    assert!(answer.ends_with("|2|1"), "both strips and the load chart show the same moment: {answer}");
+    assert!(answer.ends_with("|6|1"), "all strips and the load chart show the same moment: {answer}");
 }
 
 #[test]
@@ -137,6 +137,39 @@ fn a_click_on_a_flame_makes_it_the_whole_and_the_button_undoes_it() {
         document.querySelector('#flame-0 .unflame').click(); \
         return [parseFloat(before) < 60, during, hidden, one.style.width === before, boxes.some((b) => b.hidden)].join('|');";
     assert_eq!(ask(script), "true|100%|true|true|false");
+}
+
+/// What differs between two profiles is coloured, and what is gone is at least named.
+#[test]
+fn a_difference_of_two_profiles_is_coloured_both_ways_and_named() {
+    let script = "const flame = document.querySelector('#flame-diff1'); const has = (c) => flame.querySelectorAll('[class^=' + c + ']').length > 0; \
+        const table = flame.nextElementSibling; table.open = true; const row = table.querySelector('tbody tr'); \
+        return [has('more'), has('less'), flame.querySelector('h3').textContent, table.querySelectorAll('th')[1].textContent, \
+        row.lastElementChild.textContent.endsWith(' points'), row.getBoundingClientRect().height > 10].join('|');";
+    assert_eq!(ask(script), "true|true|CPU, eight readers against one reader|one reader|true|true");
+}
+
+/// Each of two builds has its own strips, and a table of what differs, with intervals.
+#[test]
+fn signals_of_two_builds_are_drawn_side_by_side_and_what_differs_is_listed() {
+    let script = "const rows = (id) => document.querySelectorAll('#strip-' + id + ' .strip-svg path').length > 0; \
+        const first = document.querySelector('#use .differ tbody tr').textContent; \
+        return [['use-a0', 'use-b0', 'threads-a0', 'threads-b0'].every(rows), document.querySelector('#strip-use-b0 h3').textContent, \
+        first.startsWith('pool sql.read: ')].join('|');";
+    assert_eq!(ask(script), "true|Resources of eight readers over time|true");
+}
+
+/// Without signals of the whole run, those of the two builds fill the sections, gauges with both in one chart.
+#[test]
+fn a_comparison_alone_has_resources_threads_and_gauges_of_both() {
+    let mut report = lab_sample::report();
+    report.signals = Collected::Missing("nobody looked".into());
+    let dir = tempfile::tempdir().unwrap();
+    let dom = browser::dom(&write(dir.path(), &lab_html(&report)), 1280);
+    assert!(dom.contains("data-lab=\"4 4\"") && dom.contains(&format!("data-ready=\"{CHARTS}\"")));
+    assert!(!dom.contains("nobody looked"), "there is something to show");
+    let gauge = dom.split("id=\"chart-g0\"").nth(1).unwrap().split("</figure>").next().unwrap();
+    assert!(gauge.contains("one reader") && gauge.contains("eight readers"), "both are in the legend");
 }
 
 #[test]
@@ -193,6 +226,11 @@ fn text_from_outside_stays_text() {
         signals.threads[0].name = evil.into();
         signals.gauges[0].name = evil.into();
     }
+    (report.sides[0].a_name, report.sides[0].differences[0].signal) = (evil.into(), evil.into());
+    if let Collected::Data(pairs) = &mut report.differences {
+        (pairs[0].name, pairs[0].after_name) = (evil.into(), evil.into());
+        pairs[0].after.stacks.iter_mut().for_each(|stack| stack.frames.push(evil.into()));
+    }
     if let Collected::Data(profiles) = &mut report.profiles {
         profiles[0].name = evil.into();
         profiles[0].profile.stacks.iter_mut().for_each(|stack| stack.frames[1] = evil.into());
@@ -245,6 +283,7 @@ fn a_long_run_with_full_profiles_stays_below_its_limit() {
     if let Collected::Data(signals) = &mut report.signals {
         let one = signals.threads[0].clone();
         signals.threads = vec![one; 32];
+        (report.sides[0].a, report.sides[0].b) = (signals.clone(), signals.clone());
     }
     if let Collected::Data(profiles) = &mut report.profiles {
         for named in profiles {

@@ -10,6 +10,7 @@ use anyhow::{Result, anyhow, bail};
 use seawall_lab::compare::{
     Block, CompareConfig, Metric, Pair, Side, SignalPair, join, means, order, signal_differences,
 };
+use seawall_lab::diagnose::find_service;
 use seawall_lab::profile::Profile;
 use seawall_lab::profile::fetch::Endpoint;
 use seawall_lab::report::lab::{ProfilePair, Recorder};
@@ -70,7 +71,8 @@ impl BlockPlan {
         let load = Load::new(&self.load)?;
         let start_s = self.now_s();
         let watch = look.signals.then(|| {
-            Watch::start(server.pid(), &self.load.url, look.endpoint.as_ref(), Rates::Light, self.origin)
+            let pid = self.service(&server);
+            Watch::start(pid, &self.load.url, look.endpoint.as_ref(), Rates::Light, self.origin)
         });
         let mut cpu_from = server.cpu_seconds();
         let report = load.run(&mut |tick| {
@@ -92,6 +94,11 @@ impl BlockPlan {
         Ok(Measured { block, report, signals, start_s })
     }
 
+    /// Who listens; the shell around it is not the service.
+    fn service(&self, server: &Server) -> u32 {
+        find_service(&self.load).unwrap_or_else(|| server.pid())
+    }
+
     fn now_s(&self) -> f64 {
         clock::now().saturating_duration_since(self.origin).as_secs_f64()
     }
@@ -100,7 +107,7 @@ impl BlockPlan {
     fn profile(&self, launch: &Launch, endpoint: Option<&Endpoint>, seconds: u32) -> Result<Profile, String> {
         let log = self.dir.join("build.log");
         let server = Server::start(launch, &self.load.url, &log).map_err(|error| error.to_string())?;
-        let profile = inside::cpu_profile(&self.load, Some(server.pid()), endpoint, seconds);
+        let profile = inside::cpu_profile(&self.load, Some(self.service(&server)), endpoint, seconds);
         server.stop();
         profile.map_err(|why| format!("no CPU profile of {}: {why}", launch.name))
     }

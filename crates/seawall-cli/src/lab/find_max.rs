@@ -22,7 +22,9 @@ use crate::load::{count, values};
 const HELP: &str = "How it searches:
   A ramp until the objectives break, bisection until both ends are close, then both ends again. A load passes only if
   the upper end of the quantile's 95 % interval is within the objective, and fails only if the lower end is beyond; what is
-  neither is measured again or left open. Between two probes the service comes to rest.
+  neither is measured again or left open. A generator that was late makes latencies longer, never shorter: a load that holds
+  in spite of it holds; one that breaks is measured again, since nobody knows whose doing it was. A probe that cannot pass any
+  more is ended: too much has failed, or what waits has grown for three seconds. Between two probes the service comes to rest.
 
 By what?
   --by rate (the default) sends at fixed times, however slow the answers are: this is what users do. The answer is requests
@@ -171,6 +173,10 @@ fn row(probe: &ProbePoint, unit: &str) -> String {
     };
     let reasons =
         if probe.reasons.is_empty() { String::new() } else { format!(": {}", probe.reasons.join("; ")) };
+    let verdict = match probe.judgement {
+        Judgement::Pass if !probe.reasons.is_empty() => "holds in spite of it",
+        _ => verdict,
+    };
     let p99 = ms(Some(probe.measured.p99_ms.value).filter(|ms| ms.is_finite()));
     format!("{:>10} {unit}  p99 {p99:>8}  {verdict}{reasons}", count(probe.rate))
 }

@@ -27,6 +27,9 @@ pub struct SearchConfig {
     pub max_probes: u32,
     /// How often a rate whose probe was invalid is tried again. Default 2.
     pub invalid_repeats: u32,
+    /// A probe whose generator was disturbed and that met the objective all the same is a pass. What disturbs a generator
+    /// makes its numbers worse, never better, so this is safe; without it such a probe is repeated. Default false.
+    pub accept_disturbed: bool,
     /// The objective. See [`Slo`].
     pub slo: Slo,
 }
@@ -41,6 +44,7 @@ impl Default for SearchConfig {
             confirmations: 1,
             max_probes: 30,
             invalid_repeats: 2,
+            accept_disturbed: false,
             slo: Slo::default(),
         }
     }
@@ -85,7 +89,7 @@ pub struct ProbePoint {
     pub measured: Measurement,
     /// What it means.
     pub judgement: Judgement,
-    /// What broke, in words; empty for a pass.
+    /// What broke, in words; of a pass, what disturbed it, if anything did.
     pub reasons: Vec<String>,
     /// An invalid probe that met the objective all the same. What disturbs a generator makes its numbers worse, never
     /// better: this is no pass, but it shows that the knee is not below.
@@ -215,6 +219,7 @@ impl KneeSearch {
             confirmations,
             max_probes,
             invalid_repeats,
+            accept_disturbed: _,
             slo,
         } = config;
         slo.check()?;
@@ -253,11 +258,14 @@ impl KneeSearch {
     /// Takes the measurement of the rate last asked for and returns its verdict. Ignored once the search is done.
     pub fn record(&mut self, measured: Measurement) -> Option<&ProbePoint> {
         let (rate, stage) = self.pending?;
-        let (judgement, reasons) = self.config.slo.judge(&measured);
+        let (mut judgement, reasons) = self.config.slo.judge(&measured);
         let met_anyway = judgement == Judgement::Invalid && {
             let undisturbed = Measurement { invalid: Vec::new(), ..measured.clone() };
             self.config.slo.judge(&undisturbed).0 == Judgement::Pass
         };
+        if met_anyway && self.config.accept_disturbed {
+            judgement = Judgement::Pass;
+        }
         self.probes.push(ProbePoint { rate, stage, measured, judgement, reasons, met_anyway });
         self.pending = self.decide();
         self.probes.last()

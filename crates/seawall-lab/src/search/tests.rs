@@ -229,6 +229,31 @@ fn an_invalid_probe_is_repeated_and_not_judged() {
 }
 
 #[test]
+fn a_disturbed_probe_that_met_the_objective_is_a_pass_where_that_is_accepted() {
+    let server = steep(1000.0);
+    let config = SearchConfig { accept_disturbed: true, ..SearchConfig::default() };
+    let answer = drive(&config, |rate| {
+        let invalid = if rate <= 1000.0 { vec!["other work".to_owned()] } else { Vec::new() };
+        Measurement { invalid, ..server(rate) }
+    });
+    assert_eq!(answer.ending, Ending::Confirmed);
+    assert!(answer.probes.iter().all(|probe| probe.judgement != Judgement::Invalid), "{answer:?}");
+    let passed = answer.probes.iter().find(|probe| probe.judgement == Judgement::Pass).unwrap();
+    assert_eq!(passed.reasons, ["other work"], "it is told all the same");
+    assert!(answer.lo.unwrap() <= 1000.0 && answer.hi.unwrap() > 1000.0);
+}
+
+/// A disturbed probe that broke the objective stays invalid: nobody knows whose doing it was.
+#[test]
+fn a_disturbed_failure_is_never_accepted() {
+    let server = steep(1000.0);
+    let config = SearchConfig { accept_disturbed: true, ..SearchConfig::default() };
+    let answer = drive(&config, |rate| Measurement { invalid: vec!["other work".to_owned()], ..server(rate) });
+    assert_eq!((answer.ending, answer.hi), (Ending::LowerBound, None));
+    assert!((900.0..=1000.0).contains(&answer.lo.unwrap()), "{:?}", answer.lo);
+}
+
+#[test]
 fn above_the_generators_limit_there_is_only_a_lower_bound() {
     let server = steep(1e9);
     let answer = drive(&SearchConfig::default(), |rate| {

@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use seawall_lab::artifact::Scale;
-use seawall_lab::compare::{Block, CompareConfig, Comparison, Metric, Pair, judge_pairs};
+use seawall_lab::compare::{
+    Block, CompareConfig, Comparison, Metric, Pair, SignalPair, judge_pairs, means, signal_differences,
+};
 use seawall_lab::diagnose::{
     Cause, Diagnosis, Experiment, ExperimentResult, Finding, LevelSummary, Number, Severity, Verdict,
 };
@@ -17,7 +19,7 @@ use seawall_lab::report::lab::{
     ProfilePair, Spectrum, waterfalls,
 };
 use seawall_lab::report::{Fact, LoadPoint, Phase, Quantile, Validity};
-use seawall_lab::search::{Axis, Ending, Estimate, Judgement, KneeInterval, KneeProbe, Stage};
+use seawall_lab::search::{Axis, Bend, Ending, Estimate, Judgement, KneeInterval, KneeProbe, Stage};
 use seawall_lab::signals::series::{
     EvidenceLevel, GaugeSeries, PhaseSpan, ResourceSeries, SignalSeries, ThreadPoint, ThreadSeries,
 };
@@ -82,18 +84,16 @@ pub(crate) fn report() -> LabReport {
         knee: Collected::Data(knee()),
         scale: Collected::Data(scale()),
         waterfall: Collected::Data(waterfall),
+        sides: vec![sides(&signals)],
         signals: Collected::Data(signals),
         profiles: Collected::Data(vec![
             NamedProfile { name: "CPU, above the knee".into(), profile: profile(7, 1.0) },
             NamedProfile { name: "Off CPU, above the knee".into(), profile: off_cpu() },
         ]),
-        differences: Collected::Data(vec![ProfilePair {
-            name: "CPU, below and above the knee".into(),
-            before_name: "below the knee".into(),
-            after_name: "above the knee".into(),
-            before: profile(7, 0.3),
-            after: profile(7, 1.0),
-        }]),
+        differences: Collected::Data(vec![
+            pair(("below the knee", profile(7, 0.3)), ("above the knee", profile(7, 1.0))),
+            pair(("one reader", profile(7, 1.0)), ("eight readers", profile(7, 0.2))),
+        ]),
         kernel: Collected::Data(kernel()),
         diagnosis: Collected::Data(diagnosis),
         comparisons: Collected::Data(vec![comparison()]),
@@ -263,6 +263,7 @@ fn scale() -> Scale {
             curve: curve.collect(),
             meaning: "More than 32 connections make it slower.".into(),
         }),
+        bend: Some(Bend { load: 8.0, between: (4.0, 16.0), rps: law(8.0), p99_ms: 4.0, sharpness: 0.4 }),
         notes: vec![],
     }
 }
@@ -336,6 +337,41 @@ fn signals() -> SignalSeries {
     }
 }
 
+/// The seconds of A and of B out of the whole, and blocks whose signals differ as they do.
+fn sides(whole: &SignalSeries) -> SignalPair {
+    let during = |name: &str, t_s: f64| plan(t_s as usize - 1).is_some_and(|(_, phase)| phase == name);
+    let side = |name: &str, relief: f64| {
+        let mut side = whole.clone();
+        for resource in &mut side.resources {
+            let parts = [&mut resource.utilisation, &mut resource.saturation, &mut resource.errors];
+            for points in parts {
+                points.retain(|point| during(name, point.0));
+            }
+            if resource.resource.starts_with("pool") {
+                resource.utilisation.iter_mut().for_each(|point| point.1 *= relief);
+                resource.saturation.iter_mut().for_each(|point| point.1 = (point.1 * relief - 0.3).max(0.0));
+            }
+        }
+        side.threads.iter_mut().for_each(|thread| thread.points.retain(|point| during(name, point.t_s)));
+        side.gauges.iter_mut().for_each(|gauge| gauge.points.retain(|point| during(name, point.0)));
+        side.phases.retain(|phase| phase.name == name);
+        side
+    };
+    let (a, b) = (side("A", 1.0), side("B", 0.4));
+    let mut random = Random::new(31);
+    let mut blocks = |of: &SignalSeries| -> Vec<Block> {
+        let noisy = |random: &mut Random| {
+            let mut signals = means(of, 0.0);
+            signals.values_mut().for_each(|value| *value *= around(random, 0.04));
+            signals
+        };
+        (0..10).map(|_| Block { signals: noisy(&mut random), ..Block::default() }).collect()
+    };
+    let (of_a, of_b) = (blocks(&a), blocks(&b));
+    let differences = signal_differences(of_a.iter(), of_b.iter(), 0.05);
+    SignalPair { a_name: "one reader".into(), b_name: "eight readers".into(), a, b, differences }
+}
+
 fn thread_point(thread: u32, t_s: f64, busy: f64) -> ThreadPoint {
     let busy = busy.clamp(0.0, 1.0);
     let (running, run_delay, lock, io, sleep) = match thread {
@@ -390,6 +426,16 @@ fn profile(seed: u64, heat: f64) -> Profile {
         dropped: 0.0,
         stacks,
         comments: vec![],
+    }
+}
+
+fn pair(before: (&str, Profile), after: (&str, Profile)) -> ProfilePair {
+    ProfilePair {
+        name: format!("CPU, {} against {}", after.0, before.0),
+        before_name: before.0.into(),
+        after_name: after.0.into(),
+        before: before.1,
+        after: after.1,
     }
 }
 
@@ -612,6 +658,7 @@ pub(crate) fn empty() -> LabReport {
         scale: no(),
         waterfall: no(),
         signals: no(),
+        sides: vec![],
         profiles: no(),
         differences: no(),
         kernel: no(),

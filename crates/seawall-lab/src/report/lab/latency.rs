@@ -174,11 +174,21 @@ fn scaling(scale: &Scale) -> Chart {
         ),
         None => scale.notes.first().cloned().unwrap_or_else(|| "Too few points for a law.".to_owned()),
     };
+    let about = match &scale.bend {
+        Some(bend) => format!(
+            "{about} Beyond {} connections (shaded) latency grows faster than throughput.",
+            number(bend.load)
+        ),
+        None => about,
+    };
     let of = |valid: bool| {
         let points = scale.points.iter().filter(move |p| p.invalid.is_empty() == valid);
         points.map(|p| (p.n, p.rps)).collect::<Vec<_>>()
     };
     let mut chart = Chart::new("scaling", "Throughput against concurrency", about, x, y);
+    if let Some(bend) = &scale.bend {
+        chart = chart.region(bend.between.0, bend.between.1, Tone::Teal, Look::Shade, "");
+    }
     if let Some(fit) = &scale.fit {
         let ideal = scale.points.iter().map(|p| p.n).fold(0.0, f64::max);
         let top = scale.points.iter().map(|p| p.rps).fold(0.0, f64::max);
