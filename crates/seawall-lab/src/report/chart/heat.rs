@@ -18,7 +18,7 @@ const MAX_ROWS: usize = 96;
 /// One column before it is placed: begin and end in seconds, and (row, count). A row is a part of an octave.
 pub(in crate::report) type Column = (f64, f64, Vec<(u32, u64)>);
 
-/// A heat map with columns of one length.
+/// A heat map with columns of one length, that of the shortest.
 #[derive(Debug, Clone)]
 pub(in crate::report) struct Heat {
     start: f64,
@@ -50,9 +50,18 @@ impl Heat {
         let count = ((end - start) / step).ceil().max(1.0) as usize;
         let mut cells = BTreeMap::new();
         for (from, to, values) in columns {
-            let at = ((((from + to) / 2.0 - start) / step) as usize).min(count - 1);
+            // A second beside quarters of one fills four columns: its requests are spread over them, from the middle.
+            let wide = (((to - from) / step).round() as usize).clamp(1, count);
+            let middle = ((((from + to) / 2.0 - start) / step) as usize).min(count - 1);
+            let at = middle.saturating_sub(wide / 2).min(count - wide);
             for (row, n) in values {
-                *cells.entry((at, ((row - low) / coarser) as usize)).or_insert(0) += n;
+                for i in 0..wide {
+                    let order = ((i + wide - wide / 2) % wide) as u64;
+                    let share = n / wide as u64 + u64::from(order < n % wide as u64);
+                    if share > 0 {
+                        *cells.entry((at + i, ((row - low) / coarser) as usize)).or_insert(0) += share;
+                    }
+                }
             }
         }
         let rows = ((high - low) / coarser) as usize + 1;
@@ -143,6 +152,14 @@ mod tests {
         assert!(heat.columns <= MAX_COLUMNS + 1, "{}", heat.columns);
         assert_eq!(heat.cells.values().sum::<u64>(), 4000);
         assert_eq!(heat.rows, 41);
+    }
+    #[test]
+    fn a_second_beside_quarters_of_one_fills_its_columns() {
+        let columns = [(0.0, 0.25, vec![(160, 5)]), (0.25, 1.25, vec![(160, 7), (161, 1)])];
+        let heat = Heat::new(&columns, 8).unwrap();
+        let row = |row| (0..5).map(|column| heat.cells.get(&(column, row)).copied()).collect::<Vec<_>>();
+        assert_eq!(row(0), [Some(5), Some(1), Some(2), Some(2), Some(2)]);
+        assert_eq!(row(1), [None, None, None, Some(1), None], "a single one is in the middle");
     }
     #[test]
     fn a_row_begins_where_the_generator_says() {

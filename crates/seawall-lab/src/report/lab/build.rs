@@ -8,7 +8,7 @@ use crate::diagnose::{Diagnosis, LevelSummary, Verdict};
 use crate::profile::{Profile, ProfileKind};
 use crate::report::format::number;
 use crate::report::{Fact, LoadPoint, Phase, Validity};
-use crate::search::KneeInterval;
+use crate::search::{Axis, KneeInterval};
 use crate::store::History;
 
 impl LabReport {
@@ -166,10 +166,16 @@ fn seen_or(seen: &Option<Box<LabReport>>, kind: &str, target: &str) -> LabReport
 }
 
 fn of_knee(knee: &KneeInterval, mut report: LabReport) -> LabReport {
+    let unit = match knee.axis {
+        Axis::Rate => "requests/s",
+        Axis::Connections => "connections",
+    };
     report.headline = match (knee.lo, knee.hi) {
-        (Some(lo), Some(hi)) => format!("{} holds between {} and {}", knee.slo, number(lo), number(hi)),
-        (Some(lo), None) => format!("{} holds up to at least {}", knee.slo, number(lo)),
-        (None, Some(hi)) => format!("{} does not hold even at {}", knee.slo, number(hi)),
+        (Some(lo), Some(hi)) => {
+            format!("{} holds at {} {unit} and breaks at {}", knee.slo, number(lo), number(hi))
+        }
+        (Some(lo), None) => format!("{} holds up to at least {} {unit}", knee.slo, number(lo)),
+        (None, Some(hi)) => format!("{} does not hold even at {} {unit}", knee.slo, number(hi)),
         (None, None) => "the knee was not found".to_owned(),
     };
     report.mood = if knee.lo.is_some() { Mood::Good } else { Mood::Bad };
@@ -236,7 +242,7 @@ mod tests {
     use super::*;
     use crate::artifact::SCHEMA;
     use crate::report::lab::lab_html;
-    use crate::search::{Axis, Ending};
+    use crate::search::Ending;
 
     fn page(found: Found) -> String {
         let artifact = Artifact {
