@@ -6,6 +6,7 @@
 pub(crate) mod blocks;
 mod common;
 mod compare;
+mod comparison;
 mod course;
 mod cycle;
 mod diagnose;

@@ -80,7 +80,19 @@ fn json(path: &Path) -> Value {
 }
 
 const SHORT: [&str; 13] = [
-    "--pairs", "8", "--noise-pairs", "6", "--block", "300ms", "--warmup", "0s", "-c", "4", "-R", "200", "--no-profile",
+    "--pairs",
+    "8",
+    "--noise-pairs",
+    "6",
+    "--block",
+    "300ms",
+    "--warmup",
+    "0s",
+    "-c",
+    "4",
+    "-R",
+    "200",
+    "--no-profile",
 ];
 
 #[test]
@@ -138,7 +150,16 @@ fn a_comparison_looks_inside_both_builds_and_shows_where_the_cpu_went() {
     let (a, b, url) = (site.command(50, "burn"), site.command(1_000, "burn"), site.url());
     let mut arguments = vec!["compare", "--a", &a, "--b", &b, "--a-name", "old", "--b-name", "new", &url];
     arguments.extend(["--pairs", "8", "--noise-pairs", "6", "--block", "250ms", "--warmup", "0s", "-c", "2"]);
-    arguments.extend(["--profile-for", "1s", "-o", "json=out.json", "-o", "html=out.html", "--store", "runs"]);
+    arguments.extend([
+        "--profile-for",
+        "1s",
+        "-o",
+        "json=out.json",
+        "-o",
+        "html=out.html",
+        "--store",
+        "runs",
+    ]);
     let output = seawall(dir.path(), &arguments);
     let said = text(&output);
     let found = json(&dir.path().join("out.json"));
@@ -157,10 +178,13 @@ fn a_comparison_looks_inside_both_builds_and_shows_where_the_cpu_went() {
     assert!(pair["after"]["stacks"].to_string().contains("burn"), "the function that burns is named");
     assert!(said.contains("Functions whose own CPU changed most"), "{said}");
     let page = std::fs::read_to_string(dir.path().join("out.html")).unwrap();
-    for part in ["flame-diff0", "strip-use-a0", "strip-use-b0", "strip-threads-a0", "Where old and new differ"] {
+    for part in
+        ["flame-diff0", "strip-use-a0", "strip-use-b0", "strip-threads-a0", "Where old and new differ"]
+    {
         assert!(page.contains(part), "no {part} in the page");
     }
-    let mut runs: Vec<_> = std::fs::read_dir(dir.path().join("runs")).unwrap().map(|run| run.unwrap().path()).collect();
+    let mut runs: Vec<_> =
+        std::fs::read_dir(dir.path().join("runs")).unwrap().map(|run| run.unwrap().path()).collect();
     runs.sort();
     assert!(runs.iter().all(|run| !json(run)["signals"]["resources"].as_array().unwrap().is_empty()));
     let (old, new) = (runs[1].to_str().unwrap(), runs[0].to_str().unwrap());

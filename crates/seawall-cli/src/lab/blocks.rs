@@ -189,7 +189,8 @@ pub(crate) fn run_seen(
     let order = order(config.pairs, &mut random);
     let phase = progress.phase(&format!("{} and {}", a.name, b.name));
     let total = (noise_order.len() + order.len()) * 2;
-    let mut turns = Turns { plan, recorder, phase: &phase, total, done: 0, a: Sums::default(), b: Sums::default() };
+    let mut turns =
+        Turns { plan, recorder, phase: &phase, total, done: 0, a: Sums::default(), b: Sums::default() };
     let nothing = Look::default();
     let mut noise = Vec::new();
     for (first, _) in noise_order {

@@ -31,7 +31,8 @@ impl Watch {
         rates: Rates,
         origin: Instant,
     ) -> Self {
-        let ports: Vec<u16> = addresses(url).into_iter().flatten().map(|address| address.port()).take(1).collect();
+        let ports: Vec<u16> =
+            addresses(url).into_iter().flatten().map(|address| address.port()).take(1).collect();
         let machine = || std::thread::available_parallelism().map_or(1.0, |n| n.get() as f64);
         let cores = service::allowed_cpus(pid).unwrap_or_else(machine);
         let (interval, look) = rates.times();

@@ -72,7 +72,8 @@ pub(super) fn run(args: &ScaleArgs) -> Result<ExitCode> {
     };
     let steps = config.connections.len();
     let mut step = 0;
-    let name = |connections: usize| format!("{connections} connection{}", if connections == 1 { "" } else { "s" });
+    let name =
+        |connections: usize| format!("{connections} connection{}", if connections == 1 { "" } else { "s" });
     let inside = if args.no_inside { None } else { Some(&args.inside) };
     let mut course = Course::begin(&config.load, inside)?;
     let found = scale(&config, &mut |event| match event {

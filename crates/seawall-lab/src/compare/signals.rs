@@ -52,7 +52,8 @@ pub fn means(series: &SignalSeries, from_s: f64) -> BTreeMap<String, f64> {
     let mean = |points: &[(f64, f64)]| {
         let late = points.iter().filter(|(t_s, _)| *t_s > from_s).map(|(_, value)| *value);
         let values: Vec<f64> = late.collect();
-        let values = if values.is_empty() { points.iter().map(|(_, value)| *value).collect() } else { values };
+        let values =
+            if values.is_empty() { points.iter().map(|(_, value)| *value).collect() } else { values };
         let mean = values.iter().sum::<f64>() / values.len() as f64;
         mean.is_finite().then_some(mean)
     };

@@ -217,13 +217,18 @@ mod tests {
         let mut stop = EarlyStop::new(config).unwrap();
         assert_eq!(stop.see(&row(1000.0, 1000.0, 60.0)), None, "100 of 10,000 may fail");
         let why = stop.see(&row(1000.0, 1000.0, 60.0)).unwrap();
-        assert!(why.starts_with("ended after 2 s: 120 requests failed, and of the whole probe 100 may"), "{why}");
+        assert!(
+            why.starts_with("ended after 2 s: 120 requests failed, and of the whole probe 100 may"),
+            "{why}"
+        );
     }
     #[test]
     fn a_pause_of_the_growth_begins_it_anew() {
         let mut stop = EarlyStop::new(EarlyStopConfig::default()).unwrap();
         let grows = row(1000.0, 800.0, 0.0);
-        assert!([grows, grows, row(1000.0, 1000.0, 0.0), grows, grows].iter().all(|row| stop.see(row).is_none()));
+        assert!(
+            [grows, grows, row(1000.0, 1000.0, 0.0), grows, grows].iter().all(|row| stop.see(row).is_none())
+        );
         assert!(stop.see(&grows).unwrap().contains("grew by 200 requests per second for 3 s"));
     }
     #[test]

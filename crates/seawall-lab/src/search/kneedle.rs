@@ -168,10 +168,8 @@ mod tests {
     }
 
     fn check_none(of: impl Fn(f64) -> f64, count: i32) {
-        let points: Vec<CurvePoint> = (1..=count)
-            .map(f64::from)
-            .map(|load| CurvePoint { load, rps: load, p99_ms: of(load) })
-            .collect();
+        let points: Vec<CurvePoint> =
+            (1..=count).map(f64::from).map(|load| CurvePoint { load, rps: load, p99_ms: of(load) }).collect();
         assert_eq!(kneedle(&points, 1.0), None);
     }
     #[test]

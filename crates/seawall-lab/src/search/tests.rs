@@ -248,7 +248,8 @@ fn a_disturbed_probe_that_met_the_objective_is_a_pass_where_that_is_accepted() {
 fn a_disturbed_failure_is_never_accepted() {
     let server = steep(1000.0);
     let config = SearchConfig { accept_disturbed: true, ..SearchConfig::default() };
-    let answer = drive(&config, |rate| Measurement { invalid: vec!["other work".to_owned()], ..server(rate) });
+    let answer =
+        drive(&config, |rate| Measurement { invalid: vec!["other work".to_owned()], ..server(rate) });
     assert_eq!((answer.ending, answer.hi), (Ending::LowerBound, None));
     assert!((900.0..=1000.0).contains(&answer.lo.unwrap()), "{:?}", answer.lo);
 }

@@ -279,7 +279,8 @@ mod tests {
     }
     #[test]
     fn a_scale_without_a_law_says_why() {
-        let scale = Scale { points: vec![], fit: None, bend: None, notes: vec!["three points are too few".into()] };
+        let scale =
+            Scale { points: vec![], fit: None, bend: None, notes: vec!["three points are too few".into()] };
         assert!(page(Found::Scale(Seen { result: scale, seen: None })).contains("three points are too few"));
     }
     #[test]
