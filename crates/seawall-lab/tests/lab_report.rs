@@ -80,8 +80,12 @@ fn what_was_not_collected_says_why() {
 
 /// Appends a script to the page and returns what it wrote into the title.
 fn ask(script: &str) -> String {
+    ask_of(&lab_sample::report(), script)
+}
+
+fn ask_of(report: &LabReport, script: &str) -> String {
     let dir = tempfile::tempdir().unwrap();
-    let page = lab_html(&lab_sample::report());
+    let page = lab_html(report);
     let page = page.replace(
         "</body>",
         &format!("<script>document.title = String((() => {{ {script} }})());</script></body>"),
@@ -129,6 +133,26 @@ fn dragging_zooms_charts_and_strips_and_the_button_shows_all_again() {
     assert_eq!((parts[0], parts[2], parts[3]), ("all / 0 0 200 1", "true", "all / 0 0 200 1"), "{answer}");
 }
 
+/// The zoom of a chart may lie where a strip saw nothing.
+#[test]
+fn a_strip_outside_of_the_zoom_is_empty_and_no_error() {
+    let mut report = lab_sample::report();
+    report.phases.retain(|phase| phase.end_s < 50.0);
+    if let Collected::Data(signals) = &mut report.signals {
+        signals.resources.iter_mut().for_each(|one| {
+            one.utilisation.retain(|point| point.0 > 80.0);
+            one.saturation.clear();
+            one.errors.clear();
+        });
+        signals.threads.iter_mut().for_each(|thread| thread.points.retain(|point| point.t_s > 80.0));
+        signals.phases.clear();
+    }
+    let script = "const svg = document.querySelector('#chart-heat .v-wide'); const strip = document.querySelector('.strip-svg'); \
+        point(svg, 'pointerdown', 0.1); point(svg, 'pointermove', 0.3); point(svg, 'pointerup', 0.3); \
+        return strip.getAttribute('viewBox');";
+    assert_eq!(ask_of(&report, &format!("{POINT}{script}")), "200 0 1 1");
+}
+
 #[test]
 fn a_click_on_a_flame_makes_it_the_whole_and_the_button_undoes_it() {
     let script = "const boxes = [...document.querySelectorAll('#flame-0 .flame-boxes i')]; \
@@ -167,7 +191,7 @@ fn a_comparison_alone_has_resources_threads_and_gauges_of_both() {
     let dir = tempfile::tempdir().unwrap();
     let dom = browser::dom(&write(dir.path(), &lab_html(&report)), 1280);
     assert!(dom.contains("data-lab=\"4 4\"") && dom.contains(&format!("data-ready=\"{CHARTS}\"")));
-    assert!(!dom.contains("nobody looked"), "there is something to show");
+    assert!(!dom.contains("Not collected: nobody looked"), "there is something to show");
     let gauge = dom.split("id=\"chart-g0\"").nth(1).unwrap().split("</figure>").next().unwrap();
     assert!(gauge.contains("one reader") && gauge.contains("eight readers"), "both are in the legend");
 }

@@ -47,7 +47,7 @@
     mark(x) {
       const first = this.rows[0].getBoundingClientRect();
       const part = (x - this.span[0]) / (this.span[1] - this.span[0]);
-      if (!(part >= 0 && part <= 1)) { this.line?.remove(); return; }
+      if (this.outside || !(part >= 0 && part <= 1)) { this.line?.remove(); return; }
       this.line ??= Object.assign(document.createElement("div"), { className: "strip-line" });
       this.line.style.left = `${first.left - this.box.getBoundingClientRect().left + part * first.width}px`;
       this.box.append(this.line);
@@ -57,8 +57,11 @@
       this.leave();
       const [from, to] = this.full;
       this.span = range ? [Math.max(from, range[0]), Math.min(to, range[1])] : this.full;
+      this.outside = this.span[1] <= this.span[0]; // nothing was seen in that time: an empty place beside the drawing
       const at = (x) => ((x - from) / (to - from)) * this.columns;
-      for (const svg of this.rows) svg.setAttribute("viewBox", `${at(this.span[0])} 0 ${at(this.span[1]) - at(this.span[0])} 1`);
+      const box = this.outside ? `${this.columns} 0 1 1` : `${at(this.span[0])} 0 ${at(this.span[1]) - at(this.span[0])} 1`;
+      for (const svg of this.rows) svg.setAttribute("viewBox", box);
+      if (this.outside) { this.ticks.replaceChildren(); return; }
       if (!range) { this.ticks.replaceChildren(...this.allTicks); return; }
       const marks = [0.1, 0.3, 0.5, 0.7, 0.9].map((part) => {
         const mark = document.createElement("i");

@@ -16,7 +16,7 @@ use crate::report::format::{bytes, escape, millis, number, percent};
 /// A box narrower than this part of the whole is not drawn.
 const NARROWEST: f64 = 0.002;
 /// Boxes per graph at most; the narrowest levels are cut.
-const MAX_BOXES: usize = 1_100;
+const MAX_BOXES: usize = 800;
 /// Levels at most.
 const MAX_DEPTH: usize = 64;
 /// Graphs of each kind at most.

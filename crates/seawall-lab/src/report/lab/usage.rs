@@ -27,16 +27,16 @@ fn why(report: &LabReport, otherwise: &str) -> String {
     }
 }
 
-/// From the first to the last signal; the whole run's span if that is not much longer, so that the charts lie below each
-/// other.
-fn span_of(report: &LabReport, signals: &SignalSeries) -> (f64, f64) {
+/// From the first to the last signal; the whole run's span if that is not much longer, or of one of two builds, so that the
+/// charts lie below each other.
+fn span_of(report: &LabReport, signals: &SignalSeries, is_side: bool) -> (f64, f64) {
     let times =
         signals.resources.iter().flat_map(|r| r.utilisation.iter().chain(&r.saturation)).map(|(t, _)| *t);
     let times = times.chain(signals.threads.iter().flat_map(|thread| thread.points.iter().map(|p| p.t_s)));
     let phases = signals.phases.iter().flat_map(|phase| [phase.start_s, phase.end_s]);
     let own = times.chain(phases).map(|t| (t, t)).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
     match (own, span(report)) {
-        (Some(own), Some(whole)) if own.1 - own.0 > 0.6 * (whole.1 - whole.0) => whole,
+        (Some(own), Some(whole)) if is_side || own.1 - own.0 > 0.6 * (whole.1 - whole.0) => whole,
         (Some(own), _) if own.1 > own.0 => own,
         (_, whole) => whole.unwrap_or((0.0, 1.0)),
     }
@@ -63,7 +63,7 @@ pub(super) fn resources(out: &mut String, report: &LabReport) {
 }
 
 fn resource_strip(report: &LabReport, view: &View<'_>) -> String {
-    let span = span_of(report, view.signals);
+    let span = span_of(report, view.signals, view.is_side);
     Strip {
         id: &format!("use{}", view.id),
         title: &format!("Resources{} over time", view.of),
@@ -142,7 +142,7 @@ pub(super) fn threads(out: &mut String, report: &LabReport) {
 }
 
 fn thread_strip(report: &LabReport, view: &View<'_>) -> String {
-    let span = span_of(report, view.signals);
+    let span = span_of(report, view.signals, view.is_side);
     let rows = if view.is_side { MAX_SIDE_THREADS } else { MAX_THREADS };
     let about = if view.is_side {
         "One row per thread, the busiest first. Each block has a process of its own: threads of one name and rank share a row."
@@ -242,7 +242,7 @@ fn moving(report: &LabReport) -> Vec<Gauge<'_>> {
 pub(super) fn gauges(out: &mut String, report: &LabReport) {
     const TITLE: &str = "Pools, limits, queues";
     let moving = moving(report);
-    let Some(any) = views(report).first().map(|view| view.signals).filter(|_| !moving.is_empty()) else {
+    let Some(any) = views(report).into_iter().next().filter(|_| !moving.is_empty()) else {
         let nothing = "the service has no signals endpoint (`--admin`), or it said nothing";
         return missing(out, "gauges", TITLE, &why(report, nothing));
     };
@@ -254,7 +254,7 @@ pub(super) fn gauges(out: &mut String, report: &LabReport) {
     );
     out.push_str("<div class=\"multiples\">");
     let tones = [Tone::Blue, Tone::Teal, Tone::Violet, Tone::Amber];
-    let span = Some(span_of(report, any));
+    let span = Some(span_of(report, any.signals, any.is_side));
     for (i, gauge) in moving.into_iter().take(MAX_GAUGES).enumerate() {
         let y = Axis { label: "", kind: Kind::Linear, unit: Unit::Count };
         let time = Axis { label: "s since the run began", ..TIME };
