@@ -158,7 +158,7 @@ mod tests {
         let columns = [(0.0, 0.25, vec![(160, 5)]), (0.25, 1.25, vec![(160, 7), (161, 1)])];
         let heat = Heat::new(&columns, 8).unwrap();
         let row = |row| (0..5).map(|column| heat.cells.get(&(column, row)).copied()).collect::<Vec<_>>();
-        assert_eq!(row(0), [Some(5), Some(1), Some(2), Some(2), Some(2)]);
+        assert_eq!(row(0), [Some(5), Some(2), Some(1), Some(2), Some(2)]);
         assert_eq!(row(1), [None, None, None, Some(1), None], "a single one is in the middle");
     }
     #[test]

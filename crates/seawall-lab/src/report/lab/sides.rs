@@ -114,9 +114,9 @@ mod tests {
 
     #[test]
     fn shares_are_per_cent_and_counts_are_counts() {
-        assert_eq!(shown("cpu: share used", 0.5), "50.0 %");
-        assert_eq!(shown("cpu: share used", -0.5), "−50.0 %");
-        assert_eq!(shown("locks: threads waiting", 3.0), "3.00");
+        assert_eq!(shown("cpu: share used", 0.5), "50 %");
+        assert_eq!(shown("cpu: share used", -0.5), "−50 %");
+        assert_eq!(shown("locks: threads waiting", 3.0), "3");
         assert_eq!(shown("gauge: share of nothing", 2.0), "200 %");
     }
 }
