@@ -50,7 +50,7 @@ pub(crate) fn send(
     Ok((!config.interrupt.load(Relaxed)).then_some(Sent { began, report }))
 }
 
-/// Why a closed loop's numbers do not count: not only where the generator failed, but where it was the limit.
+/// Why a run's numbers do not count: the generator failed, or it was the limit.
 pub(crate) fn reasons(report: &Report) -> Vec<String> {
     if report.validity.verdict == Verdict::Valid { Vec::new() } else { report.validity.reasons.clone() }
 }

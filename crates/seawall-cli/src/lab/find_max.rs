@@ -119,11 +119,11 @@ pub(super) fn run(args: &FindMaxArgs) -> Result<ExitCode> {
     let target = format!("{} {}", config.load.method, config.load.url);
     let shown = [knee.lo, knee.hi].into_iter().flatten().map(|load| level(load, unit)).collect::<Vec<_>>();
     let mut report = LabReport::empty("find-max", &target);
-    // Profiles are for the page and the document: nobody waits for them otherwise.
-    let profiles = if interrupted || !args.out.is_wanted() {
-        Err("the run was interrupted".to_owned())
-    } else {
-        profiles(args, &config.load, &knee, &course)
+    let profiles = match (interrupted, args.out.is_wanted()) {
+        (true, _) => Err("the run was interrupted".to_owned()),
+        // Nobody would wait for what nobody sees.
+        (false, false) => Err("nothing is written".to_owned()),
+        (false, true) => profiles(args, &config.load, &knee, &course),
     };
     course.finish(&mut report, &shown, profiles);
     let seen = Some(Box::new(report));

@@ -31,28 +31,36 @@ pub(super) fn wrap(text: &str, indent: &str) -> String {
 
 /// What to do when the generator was the limit, on this machine.
 pub(super) fn advice() -> String {
-    advice_for(std::thread::available_parallelism().map_or(1, usize::from))
+    let allowed = std::thread::available_parallelism().map_or(1, usize::from);
+    let all = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    advice_for(allowed, all.lines().filter(|line| line.starts_with("processor")).count())
 }
 
-/// The same, on a machine with so many processors.
-fn advice_for(processors: usize) -> String {
-    match processors {
+/// The same, where `allowed` of `all` processors may be used.
+fn advice_for(allowed: usize, all: usize) -> String {
+    match allowed {
+        n if n < all => format!(
+            "This command may use {n} of the machine's {all} processors: see that nothing else runs there, give it more of \
+             them and of threads (-t), or run it on another machine."
+        ),
         1 => "This machine has one processor, which generator and service share: run the generator on another machine."
             .to_owned(),
         n => {
             let half = n / 2;
             format!(
-                "Give each its own processors: start the service with `taskset -c 0-{}`, and this command with \
-                 `taskset -c {half}-{} ... -t {}`; or run it on another machine. If the service then needs less than it \
+                "Give each its own processors: start the service with `taskset -c {}`, and this command with \
+                 `taskset -c {} ... -t {}`; or run it on another machine. If the service then needs less than it \
                  has while the generator has no reserve, what is printed is the most that this machine can prove.",
-                half - 1,
-                n - 1,
+                processor_list(0, half - 1),
+                processor_list(half, n - 1),
                 n - half
             )
-            .replace("0-0", "0")
-            .replace("1-1", "1")
         }
     }
+}
+
+fn processor_list(first: usize, last: usize) -> String {
+    if first == last { first.to_string() } else { format!("{first}-{last}") }
 }
 
 /// A bar of `share`, 0 to 1.
@@ -72,11 +80,12 @@ mod tests {
     }
     #[test]
     fn what_to_do_names_processors_that_are_there() {
-        let two = advice_for(2);
+        let two = advice_for(2, 2);
         assert!(two.contains("`taskset -c 0`") && two.contains("`taskset -c 1 ... -t 1`"), "{two}");
-        let eight = advice_for(8);
+        let eight = advice_for(8, 8);
         assert!(eight.contains("`taskset -c 0-3`") && eight.contains("`taskset -c 4-7 ... -t 4`"), "{eight}");
-        assert!(advice_for(1).contains("another machine"));
+        assert!(advice_for(1, 1).starts_with("This machine has one processor"));
+        assert!(advice_for(1, 2).starts_with("This command may use 1 of the machine's 2"));
     }
     #[test]
     fn times_have_units() {
