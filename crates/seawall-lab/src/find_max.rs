@@ -177,7 +177,9 @@ fn interval(config: &FindMaxConfig, answer: &Answer, medians: &[Option<f64>]) ->
         reasons: probe.reasons.clone(),
     });
     let at_lo = |probe: &&ProbePoint| answer.lo == Some(probe.rate) && probe.judgement == Judgement::Pass;
-    let invalid = answer.probes.iter().rev().find(|probe| probe.judgement == Judgement::Invalid);
+    // One that was outvoted at a load that holds says nothing about what lies above.
+    let above = |probe: &&ProbePoint| answer.lo.is_none_or(|lo| probe.rate > lo);
+    let invalid = answer.probes.iter().rev().find(|p| p.judgement == Judgement::Invalid && above(p));
     let undecided = matches!(answer.ending, Ending::LowerBound)
         || (answer.ending == Ending::OutOfBudget && answer.hi.is_none() && invalid.is_some());
     KneeInterval {
@@ -194,5 +196,54 @@ fn interval(config: &FindMaxConfig, answer: &Answer, medians: &[Option<f64>]) ->
             Vec::new()
         },
         probes: probes.collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::search::Estimate;
+
+    /// Probes at rates, with their verdicts, when the time was over.
+    fn out_of_time(lo: f64, probes: &[(f64, Judgement)]) -> KneeInterval {
+        let probe = |(rate, judgement): &(f64, Judgement)| ProbePoint {
+            rate: *rate,
+            stage: Stage::Ramp,
+            measured: Measurement {
+                offered_rps: *rate,
+                achieved_rps: *rate,
+                p99_ms: Estimate::exact(1.0),
+                error_rate: 0.0,
+                invalid: Vec::new(),
+                further: Vec::new(),
+            },
+            judgement: *judgement,
+            reasons: vec!["late".to_owned()],
+            met_anyway: false,
+        };
+        let probes: Vec<ProbePoint> = probes.iter().map(probe).collect();
+        let medians = vec![None; probes.len()];
+        let answer = Answer { lo: Some(lo), hi: None, ending: Ending::OutOfBudget, probes };
+        let config = FindMaxConfig {
+            load: LoadConfig::default(),
+            axis: Axis::Rate,
+            objectives: Objectives::parse("p99<50ms").unwrap(),
+            start: None,
+            precision: 1.05,
+            probe: (SETTLE, SETTLE),
+            budget: SETTLE,
+        };
+        interval(&config, &answer, &medians)
+    }
+
+    #[test]
+    fn a_disturbed_probe_that_was_outvoted_does_not_make_the_answer_invalid() {
+        let found = out_of_time(200.0, &[(200.0, Judgement::Invalid), (200.0, Judgement::Pass)]);
+        assert!(found.valid && found.reasons.is_empty(), "{found:?}");
+    }
+    #[test]
+    fn a_disturbed_probe_above_does() {
+        let found = out_of_time(200.0, &[(200.0, Judgement::Pass), (300.0, Judgement::Invalid)]);
+        assert_eq!((found.valid, found.reasons), (false, vec!["late".to_owned()]));
     }
 }
