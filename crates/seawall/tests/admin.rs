@@ -91,7 +91,8 @@ impl Running {
             ..ClientConfig::default()
         };
         let sql = SqliteConfig { path: files.path().join("orders.db"), ..SqliteConfig::default() };
-        let tight = RateLimiterConfig { requests: 1, name: "tight".to_owned(), ..RateLimiterConfig::default() };
+        let tight =
+            RateLimiterConfig { requests: 1, name: "tight".to_owned(), ..RateLimiterConfig::default() };
         let limited = Group::new().with(RateLimiter::new(&tight).unwrap()).get("/", async || "let in");
         let app = app
             .state(Client::with_metrics(client, &metrics).unwrap())
@@ -172,13 +173,16 @@ fn a_service_fills_the_debug_pages_by_itself() {
     assert_eq!((&tasks["sites"][0]["name"], &tasks["sites"][0]["live"]), (&"reindex".into(), &1.into()));
 
     // Both have served, so both have slept between two requests, and have been busy.
-    let facts = ["seawall_worker_parks_total", "seawall_worker_busy_microseconds_total", "seawall_worker_tasks"];
+    let facts =
+        ["seawall_worker_parks_total", "seawall_worker_busy_microseconds_total", "seawall_worker_tasks"];
     let runtime = service.page("runtime", |page| {
         let count = |worker: usize, fact| page["workers"][worker.to_string()][fact].as_u64();
         (0..WORKERS).all(|worker| facts.iter().all(|fact| count(worker, fact).is_some_and(|count| count > 0)))
     });
     assert_eq!(runtime["admin"]["workers"].as_array().map(Vec::len), Some(1), "{runtime}");
-    service.page("signals", |page| page["pools"]["client.prices"] == 2 && page["server"]["active_requests"] == 3);
+    service.page("signals", |page| {
+        page["pools"]["client.prices"] == 2 && page["server"]["active_requests"] == 3
+    });
 
     (0..3).for_each(|_| service.let_answer.send(()).unwrap());
     for call in calls {

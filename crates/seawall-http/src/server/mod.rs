@@ -51,6 +51,7 @@ pub(crate) use overload::OverloadControl;
 use overload::Reins;
 pub use overload::{OverloadConfig, OverloadLimit, OverloadPressure};
 pub use proxy_protocol::{ProxyProtocol, ProxyProtocolConfig};
+use runtimes::RuntimeFacts;
 pub use shutdown::ShutdownHandle;
 use shutdown::{OnDrain, Shutdown, Signals};
 #[cfg(feature = "websocket")]
@@ -61,7 +62,6 @@ pub(crate) use takeover::{Taken, Takeover, say_goodbye};
 pub use tls::{AcmeConfig, LETS_ENCRYPT};
 #[cfg(feature = "tls")]
 pub use tls::{ClientAuth, ClientCertificate, Identity, Pem, Tls, TlsConfig, TlsError, TlsInfo, TlsVersion};
-use runtimes::RuntimeFacts;
 use worker::{Peers, Worker};
 
 /// More than a service has ports.

@@ -98,6 +98,9 @@ mod tests {
         facts.tell();
         assert_eq!((facts.busy.value(), facts.parks.value()), (busy, parks), "nothing has run since");
         let told = registry.snapshot();
-        assert!(told.iter().all(|family| family.samples[0].labels == [("worker", "3".to_owned())]), "{told:?}");
+        assert!(
+            told.iter().all(|family| family.samples[0].labels == [("worker", "3".to_owned())]),
+            "{told:?}"
+        );
     }
 }
