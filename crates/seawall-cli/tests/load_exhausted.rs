@@ -26,13 +26,18 @@ fn run(wrapper: &[&str], script: &str, file: &Path) -> (String, Value) {
     (said, json(file))
 }
 
-/// The connections that could be made carry requests; all others are counted as this, and as nothing else.
+/// The connections that could be made carry requests; all others are counted as this, and as nothing else. What so few
+/// have reached is no capacity.
 #[track_caller]
 fn check(said: &str, json: &Value, class: &str, advice: &str) {
     let errors = json["errors"].as_object().unwrap();
     assert_eq!(errors.keys().collect::<Vec<_>>(), [class], "{said}");
     assert!(errors[class].as_u64().unwrap() >= 8 && json["requests"].as_u64().unwrap() > 0, "{json}");
     assert!(said.contains(class) && said.contains(advice), "{said}");
+    assert_eq!(
+        json["validity"]["verdict"], "generator_bound",
+        "fewer connections than were asked for: {said}"
+    );
 }
 
 #[test]
