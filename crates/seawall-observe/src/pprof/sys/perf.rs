@@ -79,6 +79,8 @@ const ENABLE: libc::c_ulong = 0x2400;
 /// Pages of records: eight samples, two turns of the collector; 1,000 switches.
 const CPU_PAGES: usize = 64;
 const SWITCH_PAGES: usize = 64;
+/// Of a core, which all its threads share: sixteen samples, and as much as an unprivileged user may lock per core.
+const CORE_PAGES: usize = 128;
 
 /// In the page before the records: how far the kernel has written, how far we have read.
 const HEAD_AT: usize = 1024;
@@ -113,7 +115,11 @@ impl Event {
         let file = i32::try_from(file).ok().filter(|file| *file >= 0).ok_or_else(io::Error::last_os_error)?;
         // SAFETY: the descriptor is new, and nobody else has it.
         let file = unsafe { OwnedFd::from_raw_fd(file) };
-        let pages = if what == What::Switches { SWITCH_PAGES } else { CPU_PAGES };
+        let pages = match (what, whose) {
+            (What::Switches, _) => SWITCH_PAGES,
+            (What::Cpu { .. }, Whose::Thread(_)) => CPU_PAGES,
+            (What::Cpu { .. }, Whose::Core(_)) => CORE_PAGES,
+        };
         let page = page_size();
         let access = libc::PROT_READ | libc::PROT_WRITE;
         // SAFETY: a new mapping at an address of the kernel's choice; the length is what the interface asks for.
