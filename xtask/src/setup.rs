@@ -35,6 +35,7 @@ const TOOLS: [Tool; 18] = [
         package: "golang-go",
         reason: "tests talk to us with Go's own client and open profiles with `go tool pprof`",
     },
+    Tool { program: "ip", package: "iproute2", reason: "a test has a network of its own" },
     Tool { program: "perf", package: "linux-perf", reason: "the lab's tests profile processes with it" },
     Tool { program: "openssl", package: "openssl", reason: "tests shake hands with it" },
     Tool { program: "/usr/sbin/nginx", package: "nginx-light", reason: "tests put it in front" },

@@ -69,6 +69,7 @@ impl Totals {
     pub(crate) fn self_check(&self, mode: Mode, offered_rps: f64, sent_rps: f64) -> SelfCheck {
         let share = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
         let counts = &self.measured.counts;
+        let attempts = |class: ErrorClass| self.whole.errors[class as usize];
         SelfCheck {
             open_loop: mode != Mode::Closed,
             accepted_lag_us: if mode == Mode::Users { ACCEPTED_LAG_OF_USERS_US } else { ACCEPTED_LAG_US },
@@ -77,6 +78,7 @@ impl Totals {
             sent_rps,
             backlog: self.backlog,
             shed: counts.shed,
+            unconnected: attempts(ErrorClass::NoFds) + attempts(ErrorClass::NoPorts),
             waited_share: share(counts.waited, counts.sent),
             cpu_shares: self.threads.iter().map(|t| share(t.cpu_ns, t.wall_ns)).collect(),
             run_delay_shares: self.threads.iter().map(|t| share(t.run_delay_ns, t.wall_ns)).collect(),

@@ -48,11 +48,19 @@ pub struct SinkConfig {
     pub body: usize,
     /// From reading a request to writing its answer. Default none.
     pub delay: Duration,
+    /// Never sleep, so that a request does not wait for the sink to wake up: what a client measures too much is its own
+    /// then. Takes a whole CPU. Default no.
+    pub busy_poll: bool,
 }
 
 impl Default for SinkConfig {
     fn default() -> Self {
-        Self { address: SocketAddr::from(([127, 0, 0, 1], 0)), body: 2, delay: Duration::ZERO }
+        Self {
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            body: 2,
+            delay: Duration::ZERO,
+            busy_poll: false,
+        }
     }
 }
 
@@ -78,7 +86,7 @@ impl Sink {
     /// # Errors
     /// A value out of range as [`io::ErrorKind::InvalidInput`] with its [`ConfigError`], or what the system said.
     pub fn start(config: &SinkConfig) -> io::Result<Self> {
-        let SinkConfig { address, body, delay } = *config;
+        let SinkConfig { address, body, delay, busy_poll } = *config;
         let refuse = |error: ConfigError| io::Error::new(io::ErrorKind::InvalidInput, error);
         if body > MAX_BODY {
             return Err(refuse(ConfigError::new("sink.body", body, format!("at most {MAX_BODY} bytes"))));
@@ -102,6 +110,7 @@ impl Sink {
             shared: Arc::clone(&shared),
             answer: answer.into(),
             delay_ns: delay.as_nanos() as u64,
+            busy_poll,
             conns: Vec::new(),
             vacant: Vec::new(),
             waiting: VecDeque::new(),
@@ -168,6 +177,7 @@ struct Server {
     shared: Arc<Shared>,
     answer: Box<[u8]>,
     delay_ns: u64,
+    busy_poll: bool,
     conns: Vec<Client>,
     vacant: Vec<u32>,
     /// Answers that wait: when they are due, since when, and for which connection. All wait equally long, so they are
@@ -211,7 +221,8 @@ impl Server {
                 }
             }
             let due = self.waiting.front().map_or(u64::MAX, |&(due, ..)| due.saturating_sub(SPIN_NS));
-            let count = self.epoll.wait(next_look.min(due).saturating_sub(now))?;
+            let timeout = if self.busy_poll { 0 } else { next_look.min(due).saturating_sub(now) };
+            let count = self.epoll.wait(timeout)?;
             for index in 0..count {
                 let (token, flags) = self.epoll.event(index);
                 if token == LISTENER {

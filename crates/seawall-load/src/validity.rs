@@ -12,7 +12,8 @@ use serde::Serialize;
 pub enum Verdict {
     /// Yes.
     Valid,
-    /// As a floor, not as the server's capacity: a closed loop whose generator was busy all the time.
+    /// As a floor, not as the server's capacity: a closed loop whose generator was busy all the time, or could not make its
+    /// connections.
     GeneratorBound,
     /// No: the generator did not do what was asked of it.
     Invalid,
@@ -44,6 +45,8 @@ pub struct SelfCheck {
     pub shed: u64,
     /// Share of the sent requests that had to wait because every connection was busy.
     pub waited_share: f64,
+    /// Attempts to connect for which this machine had no descriptor or no port left, warm-up included.
+    pub unconnected: u64,
     /// Per generator thread: share of the time it ran, without its idle spinning.
     pub cpu_shares: Vec<f64>,
     /// Per generator thread: share of the time it wanted to run and got no CPU.
@@ -106,6 +109,13 @@ pub fn judge(check: &SelfCheck) -> Validity {
             "a generator thread waited for a CPU {:.0} % of the time (limit {:.0} %): other work shares its CPUs",
             run_delay * 100.0,
             MAX_RUN_DELAY_SHARE * 100.0
+        ));
+    }
+    // An open loop that kept its rate has not missed them.
+    if check.unconnected > 0 && (!check.open_loop || check.missed() || check.kept_busy()) {
+        reasons.push(format!(
+            "this machine had no descriptor or no port left for a connection, {} times: see errors",
+            check.unconnected
         ));
     }
     if check.open_loop {
@@ -173,6 +183,15 @@ mod tests {
         assert_eq!(validity.verdict, verdict, "{validity:?}");
         assert_eq!(validity.reasons.is_empty(), verdict == Verdict::Valid);
         assert!(validity.reasons.join("; ").contains(reason), "{validity:?}");
+    }
+
+    #[test]
+    fn connections_that_this_machine_could_not_make_are_no_capacity() {
+        let closed = SelfCheck { open_loop: false, unconnected: 3, ..open() };
+        check(&closed, Verdict::GeneratorBound, "no port left for a connection, 3 times");
+        check(&SelfCheck { unconnected: 3, ..open() }, Verdict::Valid, "");
+        let shed = SelfCheck { unconnected: 3, shed: 1, ..open() };
+        check(&shed, Verdict::Invalid, "no port left for a connection, 3 times");
     }
 
     #[test]

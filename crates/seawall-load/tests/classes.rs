@@ -53,6 +53,27 @@ fn cut_while_written() -> LoadConfig {
     LoadConfig { method: "POST".to_owned(), body: vec![b'x'; 32 << 20], ..config(&url) }
 }
 
+/// Every connection is cut as soon as the kernel has made it: mostly before the client has looked.
+fn cut_while_made() -> LoadConfig {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let _ = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+        }
+    });
+    // Made in one go, before the first of them is looked at.
+    LoadConfig { connections: 256, duration: Duration::from_millis(200), ..config(&url) }
+}
+
+/// Who comes first is the scheduler's business, so it is tried until the connection was cut before the look.
+#[test]
+fn connections_that_are_cut_while_they_are_made_are_counted_as_connect_reset() {
+    let reset = |_| run(&cut_while_made()).errors.get(&ErrorClass::ConnectReset).copied();
+    let counted = (0..50).find_map(reset);
+    assert!(counted.is_some_and(|count| count > 0), "{counted:?}");
+}
+
 #[test]
 fn every_class_of_failure_is_counted_as_itself() {
     const CUT: &str = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx";

@@ -10,19 +10,22 @@ use seawall_core::metrics::{Family, Sample, Value};
 use serde_json::{Value as Json, json};
 
 /// Ends of names of what limits something.
-const LIMITS: [&str; 9] = [
+const LIMITS: [&str; 12] = [
     "_refused_total",
     "_rejected_total",
+    "_denied_total",
     "_shed_total",
     "_dropped_total",
     "_cut_total",
+    "_ejections_total",
     "_in_flight",
+    "_under_way",
     "_active_requests",
     "_limit",
     "_accept_failures_total",
 ];
 /// Words in names of what limits something.
-const LIMITING: [&str; 3] = ["_breaker_", "_limiter_", "_admission_"];
+const LIMITING: [&str; 4] = ["_breaker_", "_breakers_", "_limiter_", "_admission_"];
 
 /// Every pool with its metrics; null without one.
 pub(crate) fn pools(families: &[Family]) -> Json {
@@ -113,11 +116,15 @@ mod tests {
     fn limits_are_known_by_their_names() {
         let registry = Registry::new();
         registry.counter("seawall_http_refused_total", "R.", &[("reason", "in_flight")]).inc();
+        registry.counter("seawall_rate_limit_denied_total", "D.", &[]).inc();
         registry.gauge("seawall_breaker_state", "S.", &[("name", "db")]).set(1);
+        registry.gauge("seawall_client_breakers_open", "O.", &[]).set(2);
         registry.gauge("seawall_connections", "No limit.", &[("worker", "0")]).set(7);
         let expected = json!({
             "seawall_http_refused_total": {"reason=in_flight": 1},
+            "seawall_rate_limit_denied_total": 1,
             "seawall_breaker_state": {"name=db": 1},
+            "seawall_client_breakers_open": 2,
         });
         assert_eq!(limits(&registry.snapshot()), expected);
         assert_eq!(workers(&registry.snapshot()), json!({"0": {"seawall_connections": 7}}));

@@ -29,11 +29,15 @@ pub(super) struct SinkArgs {
     /// From reading a request to writing its answer: a known delay, to see how exactly a client measures it
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = values::duration)]
     delay: Duration,
+    /// Never sleep: what a client measures too much is its own then; takes a whole CPU
+    #[arg(long)]
+    busy_poll: bool,
 }
 
 /// Answers until Ctrl-C, then says what it has seen.
 pub(super) fn run(args: &SinkArgs) -> Result<ExitCode> {
-    let config = SinkConfig { address: args.addr, body: args.body, delay: args.delay };
+    let SinkArgs { addr: address, body, delay, busy_poll } = *args;
+    let config = SinkConfig { address, body, delay, busy_poll };
     let sink = Sink::start(&config).with_context(|| format!("cannot answer on {}", args.addr))?;
     let stop = Arc::<AtomicBool>::default();
     stop_on_signals(&stop)?;

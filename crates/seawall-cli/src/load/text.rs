@@ -142,7 +142,7 @@ fn advice(class: ErrorClass) -> Option<&'static str> {
             "connections are not accepted in time: is the host right, is the backlog full?"
         }
         ErrorClass::NoPorts => {
-            "this machine has no free client ports left: use fewer connections or keep-alive"
+            "this machine has no free client ports left: keep connections alive, or give source addresses (--laddr)"
         }
         ErrorClass::NoFds => "too many open files: raise the limit (ulimit -n) or use fewer connections",
         ErrorClass::Malformed => {

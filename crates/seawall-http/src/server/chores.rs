@@ -1,5 +1,5 @@
-//! What a server does beside serving: it watches what it has left, and its workers, tells what admission does, looks
-//! whether files have changed, and renews certificates.
+//! What a server does beside serving: it watches what it has left, and its workers, tells what admission and runtimes
+//! do, looks whether files have changed, and renews certificates.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use super::ServerConfig;
 use super::admission::{Facts, Refusals, report_refusals};
 use super::bind::Bound;
 use super::pressure::{UnderPressure, watch};
+use super::runtimes::RuntimeFacts;
 use super::watchdog::{self, Watched};
 use super::worker::Peers;
 use crate::error::Result;
@@ -56,6 +57,7 @@ pub(super) struct Guards {
     found: Arc<UnderPressure>,
     refusals: Refusals,
     facts: Vec<Facts>,
+    runtimes: Vec<RuntimeFacts>,
     /// With how long is stuck.
     watched: Option<(Vec<Watched>, Duration)>,
 }
@@ -63,10 +65,15 @@ pub(super) struct Guards {
 impl Guards {
     /// # Errors
     /// If the gates of `config` are outside of their range.
-    pub(super) fn new(config: &ServerConfig, peers: &Peers, facts: Vec<Facts>) -> Result<Self> {
+    pub(super) fn new(
+        config: &ServerConfig,
+        peers: &Peers,
+        facts: Vec<Facts>,
+        runtimes: Vec<RuntimeFacts>,
+    ) -> Result<Self> {
         let (found, refusals) = (Arc::clone(peers.pressure()), peers.refusals().clone());
         let pressure = Arc::new(Mutex::new(Pressure::new(&config.pressure)?));
-        Ok(Self { pressure, found, refusals, facts, watched: None })
+        Ok(Self { pressure, found, refusals, facts, runtimes, watched: None })
     }
 
     /// Watches these workers too, from the thread that polls this.
@@ -80,7 +87,7 @@ impl Guards {
 
     /// Never returns; dropping it ends both.
     pub(super) async fn beside(self, chores: impl Future<Output = Infallible>) -> Infallible {
-        let Self { pressure, found, refusals, facts, watched } = self;
+        let Self { pressure, found, refusals, facts, runtimes, watched } = self;
         let watchdog = async {
             match watched {
                 Some((workers, stuck_after)) => watchdog::watch(workers, stuck_after).await,
@@ -92,6 +99,7 @@ impl Guards {
             never = watch(pressure, found) => never,
             never = report_refusals(refusals) => never,
             never = Facts::publish(facts) => never,
+            never = RuntimeFacts::publish(runtimes) => never,
             never = watchdog => never,
         }
     }

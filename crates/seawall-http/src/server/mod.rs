@@ -18,6 +18,7 @@ mod listener;
 mod overload;
 mod pressure;
 mod proxy_protocol;
+mod runtimes;
 mod shutdown;
 mod stream;
 #[cfg(feature = "websocket")]
@@ -50,6 +51,7 @@ pub(crate) use overload::OverloadControl;
 use overload::Reins;
 pub use overload::{OverloadConfig, OverloadLimit, OverloadPressure};
 pub use proxy_protocol::{ProxyProtocol, ProxyProtocolConfig};
+use runtimes::RuntimeFacts;
 pub use shutdown::ShutdownHandle;
 use shutdown::{OnDrain, Shutdown, Signals};
 #[cfg(feature = "websocket")]
@@ -165,7 +167,7 @@ impl Server {
         // Before the first connection: whoever has been answered may count on an orderly end.
         let signals = main.block_on(async { Signals::new() });
         let mut all = Vec::with_capacity(workers);
-        let (mut facts, mut dispatchers) = (Vec::new(), Vec::new());
+        let (mut facts, mut dispatchers, mut runtimes) = (Vec::new(), Vec::new(), Vec::new());
         for (number, inbox) in inboxes.into_iter().enumerate() {
             let service = self.service.replicate();
             let worker = Worker {
@@ -180,10 +182,12 @@ impl Server {
             };
             facts.extend(worker.facts());
             dispatchers.extend(worker.home.entrance.dispatcher().cloned());
-            all.push((worker, runtime(&self.config)?));
+            let runtime = runtime(&self.config)?;
+            runtimes.push(RuntimeFacts::new(runtime.handle(), number, self.service.metrics()));
+            all.push((worker, runtime));
         }
         let Self { service, config, overload, bound, shutdown, on_drain } = self;
-        let guards = Guards::new(&config, &peers, facts)?;
+        let guards = Guards::new(&config, &peers, facts, runtimes)?;
         let guards = guards.watching(peers.watched(service.metrics()), config.stuck_after);
         let reins = Reins::new(dispatchers, peers.gate(), guards.pressure());
         // Before the first request.

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use seawall_core::metrics::{Gauge, Registry};
 use seawall_guard::Gate;
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 
@@ -19,6 +20,7 @@ use super::h1::Home;
 use super::listener::{Accepted, HandedOver, Listener, MOST_AT_ONCE};
 use super::overload::{OverloadControl, Reins};
 use super::pressure::UnderPressure;
+use super::runtimes::RuntimeFacts;
 use super::shutdown::{Phase, Shutdown};
 use super::watchdog::{Pulse, Watched};
 use crate::clock;
@@ -169,9 +171,11 @@ impl Worker {
         Some(Facts::new(dispatcher, self.number, self.service.metrics()))
     }
 
-    /// What a server with this one worker does beside requests.
+    /// What a server with this one worker does beside requests. Inside of the runtime that is the worker.
     pub(super) fn guards(&self, overload: Option<&OverloadControl>) -> Result<(Guards, Option<Arc<Reins>>)> {
-        let guards = Guards::new(&self.config, &self.peers, self.facts().into_iter().collect())?;
+        let runtime = RuntimeFacts::new(&Handle::current(), self.number, self.service.metrics());
+        let facts = self.facts().into_iter().collect();
+        let guards = Guards::new(&self.config, &self.peers, facts, vec![runtime])?;
         let dispatchers = self.home.entrance.dispatcher().cloned();
         let reins = Reins::new(dispatchers.into_iter().collect(), self.peers.gate(), guards.pressure());
         let reins = overload.map(|control| control.begin(reins, self.service.metrics())).transpose()?;

@@ -15,7 +15,8 @@ pub(crate) enum Record {
         addresses: Vec<u64>,
         /// How many of them are the program's.
         user: usize,
-        /// The stack pointer and the words from there on, where the event was opened with them.
+        /// The stack pointer and the words from there on, where the event was opened with them and the chain has nothing of
+        /// the program's but its innermost address.
         stack: Option<(u64, Vec<u64>)>,
     },
     /// A thread was put on a core, or taken off it.
@@ -37,6 +38,9 @@ const MARKS: u64 = (-4095_i64).cast_unsigned();
 const MARK_USER: u64 = (-512_i64).cast_unsigned();
 const MARK_KERNEL: u64 = (-128_i64).cast_unsigned();
 
+/// Records are made of these.
+type Word = [u8; 8];
+
 /// The length of a record's header.
 pub(crate) const HEADER: usize = 8;
 
@@ -53,54 +57,63 @@ pub(crate) fn parse(record: &[u8]) -> Record {
 fn parse_known(record: &[u8]) -> Option<Record> {
     let kind = u32::from_ne_bytes(record.get(..4)?.try_into().ok()?);
     let misc = u16::from_ne_bytes(record.get(4..6)?.try_into().ok()?);
-    let words: Vec<u64> =
-        record.get(HEADER..)?.as_chunks::<8>().0.iter().map(|word| u64::from_ne_bytes(*word)).collect();
+    let words = record.get(HEADER..)?.as_chunks::<8>().0;
     match kind {
         SAMPLE => {
-            let [_instruction, ids, time, number, chain @ ..] = words.as_slice() else { return None };
-            let (chain, rest) = chain.split_at_checked(usize::try_from(*number).ok()?)?;
+            let [_instruction, ids, time, number, chain @ ..] = words else { return None };
+            let (chain, rest) = chain.split_at_checked(usize::try_from(word(number)).ok()?)?;
             let (addresses, user) = addresses(chain);
-            Some(Record::Sample { thread: thread(*ids), time: *time, addresses, user, stack: stack(rest) })
+            let stack = if user == 1 { stack(rest) } else { None };
+            Some(Record::Sample { thread: thread(ids), time: word(time), addresses, user, stack })
         }
         SWITCH => {
-            let [ids, time, ..] = words.as_slice() else { return None };
-            Some(Record::Switch { thread: thread(*ids), time: *time, out: misc & SWITCH_OUT != 0 })
+            let [ids, time, ..] = words else { return None };
+            Some(Record::Switch { thread: thread(ids), time: word(time), out: misc & SWITCH_OUT != 0 })
         }
-        LOST => Some(Record::Lost(*words.get(1)?)),
+        LOST => Some(Record::Lost(word(words.get(1)?))),
         _ => None,
     }
 }
 
+/// Whether a record is a sample of another process, which an event of a whole core brings. Cheap: nothing is taken apart.
+pub(crate) fn is_foreign(record: &[u8], own: u32) -> bool {
+    let at = |from: usize| Some(u32::from_ne_bytes(record.get(from..from + 4)?.try_into().ok()?));
+    at(0) == Some(SAMPLE) && at(HEADER + 8).is_some_and(|process| process != own)
+}
+
+fn word(bytes: &Word) -> u64 {
+    u64::from_ne_bytes(*bytes)
+}
+
 /// Process and thread share a word, in this order.
-fn thread(ids: u64) -> u32 {
-    let bytes = ids.to_ne_bytes();
-    u32::from_ne_bytes([bytes[4], bytes[5], bytes[6], bytes[7]])
+fn thread(ids: &Word) -> u32 {
+    u32::from_ne_bytes([ids[4], ids[5], ids[6], ids[7]])
 }
 
 /// Behind the chain: the kind of registers (0 for none), the stack pointer, the size of the copied stack, its words, and
 /// how many bytes of them are real.
-fn stack(rest: &[u64]) -> Option<(u64, Vec<u64>)> {
+fn stack(rest: &[Word]) -> Option<(u64, Vec<u64>)> {
     let [kind, pointer, size, rest @ ..] = rest else { return None };
-    if *kind == 0 {
+    if word(kind) == 0 {
         return None;
     }
-    let (words, rest) = rest.split_at_checked(usize::try_from(*size).ok()? / 8)?;
-    let real = usize::try_from(*rest.first()?).ok()? / 8;
-    Some((*pointer, words.get(..real)?.to_vec()))
+    let (words, rest) = rest.split_at_checked(usize::try_from(word(size)).ok()? / 8)?;
+    let real = usize::try_from(word(rest.first()?)).ok()? / 8;
+    Some((word(pointer), words.get(..real)?.iter().map(word).collect()))
 }
 
 /// The first address behind a mark is where the processor was; all others are where calls return to, so the call is
 /// one before. With the number of the program's own.
-fn addresses(chain: &[u64]) -> (Vec<u64>, usize) {
+fn addresses(chain: &[Word]) -> (Vec<u64>, usize) {
     let (mut exact, mut is_user, mut user) = (true, false, 0);
     let mut found = Vec::with_capacity(chain.len());
-    for word in chain {
-        if *word >= MARKS {
-            exact = matches!(*word, MARK_USER | MARK_KERNEL);
-            is_user = *word == MARK_USER;
+    for word in chain.iter().map(word) {
+        if word >= MARKS {
+            exact = matches!(word, MARK_USER | MARK_KERNEL);
+            is_user = word == MARK_USER;
             continue;
         }
-        found.push(if exact { *word } else { word.saturating_sub(1) });
+        found.push(if exact { word } else { word.saturating_sub(1) });
         user += usize::from(is_user);
         exact = false;
     }
@@ -140,6 +153,21 @@ mod tests {
         let stack = Some((0x7000, vec![11, 12]));
         let expected = Record::Sample { thread: 8, time: 99, addresses: vec![0x5000], user: 1, stack };
         assert_eq!(parse(&record(SAMPLE, 0, &words)), expected);
+    }
+    #[test]
+    fn a_stack_is_not_copied_where_the_kernel_found_the_callers() {
+        let words = [1, ids(7, 8), 99, 3, MARK_USER, 0x5000, 0x6000, 2, 0x7000, 16, 11, 12, 16];
+        let Record::Sample { user, stack, .. } = parse(&record(SAMPLE, 0, &words)) else {
+            panic!("no sample")
+        };
+        assert_eq!((user, stack), (2, None));
+    }
+    #[test]
+    fn samples_of_other_processes_are_foreign() {
+        let sample = record(SAMPLE, 0, &[1, ids(7, 8), 99, 0]);
+        assert!(is_foreign(&sample, 8) && !is_foreign(&sample, 7));
+        assert!(!is_foreign(&record(LOST, 0, &[1, 17]), 7), "losses are told, whoever caused them");
+        assert!(!is_foreign(&sample[..HEADER + 4], 8));
     }
     #[test]
     fn a_sample_without_stack_is_still_one() {

@@ -1,7 +1,7 @@
-//! One event of `perf_event_open` on one thread, and the ring that the kernel writes its records to.
+//! One event of `perf_event_open` on one thread or one core, and the ring that the kernel writes its records to.
 //!
 //! The kernel walks the stacks itself, its own part included, and interrupts nobody with a signal. It lets us if we are
-//! root, have CAP_PERFMON, or `kernel.perf_event_paranoid` is 1 or less.
+//! root, have CAP_PERFMON, or `kernel.perf_event_paranoid` is 1 or less; for a whole core, 0 or less.
 
 use std::io;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
@@ -18,6 +18,15 @@ pub(crate) enum What {
     Cpu { hz: u32 },
     /// Each time the thread leaves a core, with its stack; and each time it comes back.
     Switches,
+}
+
+/// Whose time or switches an event counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// A thread of this process, on whatever core it is.
+    Thread(u32),
+    /// Whoever is on this core, other processes included; nobody, while it is idle.
+    Core(u32),
 }
 
 /// `perf_event_attr` up to its fifth version, which every kernel that we may meet knows.
@@ -59,6 +68,7 @@ const STACK_POINTER: u64 = if cfg!(target_arch = "aarch64") { 31 } else { 7 };
 const STACK_BYTES: u32 = 32 << 10;
 const DISABLED: u64 = 1;
 const EXCLUDE_HYPERVISOR: u64 = 1 << 6;
+const EXCLUDE_IDLE: u64 = 1 << 7;
 const FREQUENCY: u64 = 1 << 10;
 const SAMPLE_ID_ALL: u64 = 1 << 18;
 const USE_CLOCK: u64 = 1 << 25;
@@ -69,6 +79,8 @@ const ENABLE: libc::c_ulong = 0x2400;
 /// Pages of records: eight samples, two turns of the collector; 1,000 switches.
 const CPU_PAGES: usize = 64;
 const SWITCH_PAGES: usize = 64;
+/// Of a core, which all its threads share: sixteen samples, and as much as an unprivileged user may lock per core.
+const CORE_PAGES: usize = 128;
 
 /// In the page before the records: how far the kernel has written, how far we have read.
 const HEAD_AT: usize = 1024;
@@ -85,22 +97,29 @@ pub(crate) struct Event {
 }
 
 impl Event {
-    /// Opens and starts an event on a thread of this process.
+    /// Opens and starts an event.
     ///
     /// # Errors
-    /// If the kernel does not let us, the thread is gone, or descriptors or locked memory are used up.
+    /// If the kernel does not let us, the thread or the core is gone, or descriptors or locked memory are used up.
     #[expect(unsafe_code, reason = "std has no performance events")]
-    pub(crate) fn open(thread: u32, what: What) -> io::Result<Self> {
+    pub(crate) fn open(whose: Whose, what: What) -> io::Result<Self> {
         let attributes = attributes(what);
-        let process = thread.cast_signed();
+        let (thread, core) = match whose {
+            Whose::Thread(thread) => (thread.cast_signed(), -1),
+            Whose::Core(core) => (-1, core.cast_signed()),
+        };
         // SAFETY: `attributes` is whole and says its own size; the rest are numbers. The kernel only reads it.
         let file = unsafe {
-            libc::syscall(libc::SYS_perf_event_open, &raw const attributes, process, -1, -1, CLOSE_ON_EXEC)
+            libc::syscall(libc::SYS_perf_event_open, &raw const attributes, thread, core, -1, CLOSE_ON_EXEC)
         };
         let file = i32::try_from(file).ok().filter(|file| *file >= 0).ok_or_else(io::Error::last_os_error)?;
         // SAFETY: the descriptor is new, and nobody else has it.
         let file = unsafe { OwnedFd::from_raw_fd(file) };
-        let pages = if what == What::Switches { SWITCH_PAGES } else { CPU_PAGES };
+        let pages = match (what, whose) {
+            (What::Switches, _) => SWITCH_PAGES,
+            (What::Cpu { .. }, Whose::Thread(_)) => CPU_PAGES,
+            (What::Cpu { .. }, Whose::Core(_)) => CORE_PAGES,
+        };
         let page = page_size();
         let access = libc::PROT_READ | libc::PROT_WRITE;
         // SAFETY: a new mapping at an address of the kernel's choice; the length is what the interface asks for.
@@ -175,7 +194,7 @@ impl Drop for Event {
 fn attributes(what: What) -> Attributes {
     let common = DISABLED | EXCLUDE_HYPERVISOR | SAMPLE_ID_ALL | USE_CLOCK;
     let (config, period_or_frequency, flags) = match what {
-        What::Cpu { hz } => (CPU_CLOCK, u64::from(hz), common | FREQUENCY),
+        What::Cpu { hz } => (CPU_CLOCK, u64::from(hz), common | FREQUENCY | EXCLUDE_IDLE),
         What::Switches => (CONTEXT_SWITCHES, 1, common | CONTEXT_SWITCH_RECORDS),
     };
     let mut attributes = Attributes {
