@@ -19,6 +19,8 @@ Usage: flashsale [OPTIONS]
   --per-user-limit N      units of a product one user may hold      [default: 1]
   --workers N             threads that serve; 0 is one per core     [default: 0]
   --readers N             threads that read the database            [default: 2]
+  --database-away TIME    each read takes so much longer, as if
+                          the database were on another machine   [default: 0ms]
   --cache on|off          keep products and stock in memory         [default: on]
   --deduct queue|request  deduct the stock afterwards, or before
                           the buyer is answered                     [default: queue]
@@ -58,6 +60,7 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Option<FlashsaleC
             "--per-user-limit" => config.per_user_limit = read(&name, &value()?, "a number")?,
             "--workers" => config.workers = read(&name, &value()?, "a number")?,
             "--readers" => config.readers = read(&name, &value()?, "a number")?,
+            "--database-away" => config.database_away = time(&name, &value()?)?,
             "--cache" => config.cache = one_of(&name, &value()?, ["off", "on"])?,
             "--deduct" => config.deduct_in_request = one_of(&name, &value()?, ["queue", "request"])?,
             _ => return Err(format!("there is no option {name}; try --help")),
@@ -106,10 +109,12 @@ mod tests {
     #[test]
     fn every_option_is_read() {
         let line = "--listen 127.0.0.1:1 --admin-listen=127.0.0.1:2 --data-dir d --units 7 --sale-starts-in 5m \
-                    --pay-timeout 500ms --per-user-limit 3 --workers 2 --readers 5 --cache off --deduct request";
+                    --pay-timeout 500ms --per-user-limit 3 --workers 2 --readers 5 --database-away 1ms --cache off \
+                    --deduct request";
         let config = from(line).unwrap().unwrap();
         assert_eq!((config.listen.port(), config.admin_listen.port(), config.units), (1, 2, 7));
         assert_eq!(config.data_dir.to_str(), Some("d"));
+        assert_eq!(config.database_away, Duration::from_millis(1));
         let times = (config.sale_starts_in, config.pay_timeout);
         assert_eq!(times, (Duration::from_secs(300), Duration::from_millis(500)));
         assert_eq!((config.per_user_limit, config.workers, config.readers), (3, 2, 5));

@@ -22,6 +22,17 @@ impl WallClock for SystemWallClock {
     }
 }
 
+/// Holds the thread for as long as a question to another machine and its answer would.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a reader that waits for a far database serves nobody: that is the point"
+)]
+pub(crate) fn on_the_way(time: Duration) {
+    if !time.is_zero() {
+        std::thread::sleep(time);
+    }
+}
+
 /// Whole milliseconds.
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)

@@ -30,6 +30,9 @@ pub struct FlashsaleConfig {
     pub workers: usize,
     /// Threads that read the database, 1 to 64. Default 2.
     pub readers: usize,
+    /// Each read takes so much longer on its reader, up to 100 ms, as if the database were on another machine: a file answers
+    /// in some microseconds, and would hide what a pool that is too small costs elsewhere. For demonstrations. Default zero.
+    pub database_away: Duration,
     /// Products and stock are kept in memory for a moment. Without it each page asks the database. Default true.
     pub cache: bool,
     /// The stock is deducted before the buyer is answered, with a commit of its own, instead of by the worker afterwards:
@@ -49,6 +52,7 @@ impl Default for FlashsaleConfig {
             per_user_limit: 1,
             workers: 0,
             readers: 2,
+            database_away: Duration::ZERO,
             cache: true,
             deduct_in_request: false,
         }
@@ -67,6 +71,10 @@ impl FlashsaleConfig {
         within("per_user_limit", self.per_user_limit.into(), 1, 1_000)?;
         within("workers", self.workers as u64, 0, 1_024)?;
         within("readers", self.readers as u64, 1, 64)?;
+        if self.database_away > Duration::from_millis(100) {
+            let value = format_args!("{:?}", self.database_away);
+            return Err(ConfigError::new("database_away", value, "at most 100ms"));
+        }
         let (shortest, day) = (Duration::from_millis(100), Duration::from_secs(86_400));
         if !(shortest..=day).contains(&self.pay_timeout) {
             return Err(ConfigError::new(
@@ -112,6 +120,14 @@ mod tests {
     #[test]
     fn a_database_without_readers_is_refused() {
         check(|c| c.readers = 0, "`readers` is 0, but must be 1 to 64");
+    }
+
+    #[test]
+    fn a_database_too_far_away_is_refused() {
+        check(
+            |c| c.database_away = Duration::from_secs(1),
+            "`database_away` is 1s, but must be at most 100ms",
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! Here is only which command runs. Each is a module; what they decide is seawall-lab's.
 
 pub(crate) mod blocks;
+pub(crate) mod capacities;
 mod common;
 mod compare;
 mod comparison;

@@ -44,7 +44,7 @@ pub use pprof::{CpuMethod, Pprof, PprofConfig, Section, Token, provide_stacks};
 #[cfg(feature = "admin")]
 pub use probes::probes;
 pub use process::ProcessUsage;
-pub use signals::{ServerSignals, Signals};
+pub use signals::{ServerSignals, Signals, ThreadSignals};
 /// The allocator whose heap can be profiled. The program has to choose it:
 ///
 /// ```

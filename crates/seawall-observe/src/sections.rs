@@ -103,11 +103,11 @@ mod tests {
         let registry = Registry::new();
         registry.gauge("seawall_sql_waiters", "W.", &[("side", "read")]).set(2);
         registry.counter("seawall_sql_commits_total", "C.", &[]).inc();
-        registry.timer("seawall_sql_read_wait_seconds", "T.", &[]).observe(Duration::from_secs(2));
+        registry.timer("seawall_sql_wait_seconds", "T.", &[]).observe(Duration::from_secs(2));
         registry.counter("seawall_cache_reads_total", "No pool.", &[]).inc();
         let expected = json!({"sql": {
             "waiters": {"side=read": 2}, "commits_total": 1,
-            "read_wait_seconds": {"count": 1, "mean_seconds": 2.0},
+            "wait_seconds": {"count": 1, "mean_seconds": 2.0},
         }});
         assert_eq!(pools(&registry.snapshot()), expected);
     }

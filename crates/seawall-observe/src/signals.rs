@@ -1,7 +1,7 @@
 //! The few numbers that tell where a service is stuck, as one JSON document for the lab.
 //!
 //! Queue depths and waiters are found by their names: every gauge `seawall_[<part>_]queue_depth` is a queue, every
-//! `seawall_<part>_waiters` a pool. So a new queue shows up here because it has a gauge, and for no other reason.
+//! `seawall_<part>_waiters` a pool, every `seawall_<part>_threads` the threads behind a queue. So a new queue shows up here because it has a gauge, and for no other reason.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,6 +22,8 @@ pub struct Signals {
     pub queues: BTreeMap<String, i64>,
     /// Pools by name: callers that wait for room in each now.
     pub pools: BTreeMap<String, i64>,
+    /// Threads that take from a queue, by the queue's name.
+    pub threads: BTreeMap<String, ThreadSignals>,
     /// Seconds since the admin listener was started.
     pub uptime_s: f64,
 }
@@ -33,6 +35,19 @@ pub struct ServerSignals {
     pub active_requests: i64,
     /// Open connections.
     pub connections: i64,
+}
+
+/// The threads behind one queue, since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct ThreadSignals {
+    /// How many there are.
+    pub count: i64,
+    /// Jobs that they finished.
+    pub jobs: u64,
+    /// Seconds that they were at work, all together.
+    pub busy_s: f64,
+    /// Seconds that jobs waited for them, all together.
+    pub waited_s: f64,
 }
 
 impl Signals {
@@ -48,6 +63,7 @@ impl Signals {
             server,
             queues: by_name(families, "queue_depth"),
             pools: by_name(families, "waiters"),
+            threads: threads(families),
             uptime_s: uptime.as_secs_f64(),
         }
     }
@@ -64,9 +80,37 @@ fn gauge(sample: &Sample) -> i64 {
     }
 }
 
-/// `seawall_sql_queue_depth{role="write"}` is the queue `sql.write`, `seawall_queue_depth{queue="jobs"}` is `jobs`.
 fn by_name(families: &[Family], what: &str) -> BTreeMap<String, i64> {
     let mut found = BTreeMap::new();
+    for (name, sample) in named(families, what) {
+        *found.entry(name).or_default() += gauge(sample);
+    }
+    found
+}
+
+fn threads(families: &[Family]) -> BTreeMap<String, ThreadSignals> {
+    let mut found: BTreeMap<String, ThreadSignals> = BTreeMap::new();
+    for (name, count) in by_name(families, "threads") {
+        found.entry(name).or_default().count = count;
+    }
+    for (name, sample) in named(families, "work_seconds") {
+        if let (Some(threads), Value::Timer(timer)) = (found.get_mut(&name), &sample.value) {
+            threads.jobs += timer.count();
+            threads.busy_s += timer.sum_seconds;
+        }
+    }
+    for (name, sample) in named(families, "wait_seconds") {
+        if let (Some(threads), Value::Timer(timer)) = (found.get_mut(&name), &sample.value) {
+            threads.waited_s += timer.sum_seconds;
+        }
+    }
+    found
+}
+
+/// The samples of every family `seawall_[<part>_]<what>`, by their part and the values of their labels:
+/// `seawall_sql_queue_depth{role="write"}` is `sql.write`, `seawall_queue_depth{queue="jobs"}` is `jobs`.
+fn named<'a>(families: &'a [Family], what: &str) -> Vec<(String, &'a Sample)> {
+    let mut found = Vec::new();
     for family in families {
         let Some(part) = family.name.strip_prefix("seawall_").and_then(|name| name.strip_suffix(what)) else {
             continue;
@@ -78,7 +122,7 @@ fn by_name(families: &[Family], what: &str) -> BTreeMap<String, i64> {
             let part = (!part.is_empty()).then(|| part.trim_end_matches('_'));
             let labels = sample.labels.iter().map(|(_, value)| value.as_str());
             let name: Vec<_> = part.into_iter().filter(|part| *part != "pool").chain(labels).collect();
-            *found.entry(name.join(".")).or_default() += gauge(sample);
+            found.push((name.join("."), sample));
         }
     }
     found
@@ -131,6 +175,21 @@ mod tests {
     }
 
     #[test]
+    fn threads_come_with_what_they_did() {
+        let registry = Registry::new();
+        registry.gauge("seawall_sql_threads", "T.", &[("side", "read")]).set(2);
+        let work = registry.timer("seawall_sql_work_seconds", "W.", &[("side", "read")]);
+        for ms in [250, 500] {
+            work.observe(Duration::from_millis(ms));
+        }
+        let wait = registry.timer("seawall_sql_wait_seconds", "W.", &[("side", "read")]);
+        wait.observe(Duration::from_secs(3));
+        registry.timer("seawall_other_work_seconds", "Nobody's.", &[]).observe(Duration::from_secs(1));
+        let expected = ThreadSignals { count: 2, jobs: 2, busy_s: 0.75, waited_s: 3.0 };
+        assert_eq!(signals(&registry).threads, [("sql.read".to_owned(), expected)].into());
+    }
+
+    #[test]
     fn an_empty_registry_still_has_every_field() {
         let json = serde_json::to_value(signals(&Registry::new())).unwrap();
         let expected = serde_json::json!({
@@ -140,7 +199,7 @@ mod tests {
                 "threads": 3, "open_fds": 4,
             },
             "server": {"active_requests": 0, "connections": 0},
-            "queues": {}, "pools": {}, "uptime_s": 1.5,
+            "queues": {}, "pools": {}, "threads": {}, "uptime_s": 1.5,
         });
         assert_eq!(json, expected);
     }

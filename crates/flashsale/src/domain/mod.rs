@@ -8,6 +8,7 @@
 pub(crate) mod admission;
 mod error;
 mod expiry;
+mod far;
 mod metrics;
 mod orders;
 pub mod schema;
@@ -17,6 +18,7 @@ pub(crate) mod steps;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use seawall::core::metrics::Registry;
 use seawall::data::cache::{Cache, CacheConfig};
@@ -81,6 +83,7 @@ pub struct Shop(Arc<Parts>);
 
 pub(crate) struct Parts {
     pub(crate) db: Sqlite,
+    database_away: Duration,
     pub(crate) queue: Queue,
     inbox: Inbox,
     /// All products there are; fixed after the start.
@@ -152,6 +155,7 @@ impl Shop {
             stocks: Cache::new(&cache("stocks", schema::PRODUCTS, 100, 1_000), registry)?,
             pay_timeout_ms: millis(config.pay_timeout),
             per_user_limit: config.per_user_limit,
+            database_away: config.database_away,
             cached: config.cache,
             deduct_in_request: config.deduct_in_request,
             steps,
@@ -203,7 +207,7 @@ impl Shop {
             // Not everybody who comes too late may cost a write. But this may be somebody who was in time and asks
             // again: since the key is not on its way, its order is on disk by now, or there is none.
             let product_id = order.product_id;
-            let placed = parts.db.read(move |conn| orders::by_key(conn, &order)).await?;
+            let placed = parts.read(move |conn| orders::by_key(conn, &order)).await?;
             let order_id = placed.ok_or(ShopError::SoldOut(product_id))?;
             parts.metrics.replayed.inc();
             return Ok(Placed { order_id });
@@ -275,7 +279,7 @@ impl Shop {
     /// # Errors
     /// [`ShopError::UnknownOrder`], and what the database says.
     pub async fn order(&self, order_id: u64) -> Result<Order, ShopError> {
-        let found = self.0.db.read(move |conn| orders::by_id(conn, order_id)).await?;
+        let found = self.0.read(move |conn| orders::by_id(conn, order_id)).await?;
         found.ok_or(ShopError::UnknownOrder(order_id))
     }
 
@@ -286,7 +290,7 @@ impl Shop {
     pub async fn product(&self, id: u64) -> Result<Arc<Product>, ShopError> {
         self.known(id)?;
         let load = || async {
-            let found = self.0.db.read(move |conn| products(conn, id - 1, 1)).await?;
+            let found = self.0.read(move |conn| products(conn, id - 1, 1)).await?;
             let product = found.into_iter().next().filter(|product| product.id == id);
             product.map(Arc::new).ok_or(ShopError::UnknownProduct(id))
         };
@@ -301,7 +305,7 @@ impl Shop {
     /// # Errors
     /// What the database says.
     pub async fn products(&self, after: u64, max: u32) -> Result<Vec<Product>, ShopError> {
-        Ok(self.0.db.read(move |conn| products(conn, after, max)).await?)
+        Ok(self.0.read(move |conn| products(conn, after, max)).await?)
     }
 
     /// The product's stock, up to a second old.
@@ -316,7 +320,7 @@ impl Shop {
                     Ok::<_, SqlError>(Stock { left: row.get(0)?, initial: row.get(1)? })
                 })
             };
-            self.0.db.read(read).await?.ok_or(ShopError::UnknownProduct(id))
+            self.0.read(read).await?.ok_or(ShopError::UnknownProduct(id))
         };
         if !self.0.cached {
             return load().await;
@@ -346,7 +350,7 @@ impl Shop {
                 Ok::<_, SqlError>(User { id, name: row.get(0)? })
             })
         };
-        self.0.db.read(read).await?.ok_or(ShopError::UnknownUser(id))
+        self.0.read(read).await?.ok_or(ShopError::UnknownUser(id))
     }
 
     /// How the queue between orders and stock stands.
@@ -451,8 +455,8 @@ fn cache(name: &str, items: u64, soft_ms: u64, hard_ms: u64) -> CacheConfig {
         name: name.to_owned(),
         capacity: items,
         expected_items: usize::try_from(items).unwrap_or(usize::MAX),
-        soft_ttl: Some(std::time::Duration::from_millis(soft_ms)),
-        ttl: Some(std::time::Duration::from_millis(hard_ms)),
+        soft_ttl: Some(Duration::from_millis(soft_ms)),
+        ttl: Some(Duration::from_millis(hard_ms)),
     }
 }
 

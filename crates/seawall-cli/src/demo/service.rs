@@ -44,9 +44,12 @@ pub(crate) struct ServeArgs {
     /// Threads that read the database.
     #[arg(long, default_value_t = 2)]
     readers: usize,
-    /// Ask the database for each page.
-    #[arg(long)]
-    no_cache: bool,
+    /// Each read takes so many microseconds longer.
+    #[arg(long, default_value_t = 0)]
+    database_away_us: u64,
+    /// Keep products and stock in memory, `on` or `off`.
+    #[arg(long, default_value = "on", value_parser = ["on", "off"])]
+    cache: String,
     /// Deduct the stock before the buyer is answered.
     #[arg(long)]
     deduct_in_request: bool,
@@ -66,7 +69,8 @@ pub(crate) fn serve(args: ServeArgs) -> Result<()> {
         listen: args.listen,
         admin_listen: args.admin_listen,
         readers: args.readers,
-        cache: !args.no_cache,
+        database_away: Duration::from_micros(args.database_away_us),
+        cache: args.cache == "on",
         deduct_in_request: args.deduct_in_request,
         data_dir: args.data_dir,
         units: args.units,

@@ -12,13 +12,14 @@ use clap::Args;
 use seawall_lab::artifact::Found;
 use seawall_lab::compare::{Comparison, Outcome, judge_pairs};
 use seawall_lab::cycle::{Build, CycleConfig, CycleVerdict, GateResult, judge};
-use seawall_lab::diagnose::{DiagnoseConfig, Diagnosis, Step, diagnose};
+use seawall_lab::diagnose::{DiagnoseConfig, Diagnosis, Finding, Step, diagnose_and_try};
 use seawall_lab::profile::fetch::Endpoint;
 use seawall_lab::report::lab::{Collected, LabReport, Mood, Objective, Recorder};
 use seawall_lab::report::{Fact, Validity};
 use seawall_load::{LoadConfig, Report, Slo, WarmUp, parse_duration};
 
 use super::blocks::{self, BlockPlan};
+use super::capacities::{self, Template};
 use super::compare::{Logs, lines, objectives, processors, target};
 use super::output::{self, Out};
 use super::server::{Launch, Server};
@@ -54,7 +55,7 @@ struct Outcomes {
 pub(super) fn run(args: &CycleArgs) -> Result<ExitCode> {
     let text =
         fs::read_to_string(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;
-    let config = match CycleConfig::parse(&text) {
+    let mut config = match CycleConfig::parse(&text) {
         Ok(config) => config,
         Err(error) => return Ok(usage(&format!("{}: {error}", args.file.display()), "cycle")),
     };
@@ -73,7 +74,12 @@ pub(super) fn run(args: &CycleArgs) -> Result<ExitCode> {
         Ok(prepared) => prepared,
         Err(error) => return Ok(usage(&format!("{}: {error}", args.file.display()), "cycle")),
     };
+    let template = match Template::new(&config.baseline.command, config.diagnose.capacities.clone()) {
+        Ok(template) => template,
+        Err(error) => return Ok(usage(&format!("{}: {error}", args.file.display()), "cycle")),
+    };
     stop_on_signals(&interrupt)?;
+    config.baseline.command = template.command(None);
     let dir = args.file.canonicalize()?.parent().map(Path::to_path_buf).unwrap_or_default();
     let logs = Logs::new()?;
     let launch = |build: &Build| Launch {
@@ -83,7 +89,8 @@ pub(super) fn run(args: &CycleArgs) -> Result<ExitCode> {
         dir: dir.clone(),
         cpus: build_cpus.clone(),
     };
-    let (diagnosis, origin) = match diagnosis(&config, &load, &launch(&config.baseline), &logs.0) {
+    let (diagnosis, origin) = match diagnosis(&config, &load, (&launch(&config.baseline), &template), &logs.0)
+    {
         Err(_) if interrupt.load(Relaxed) => return Ok(ExitCode::from(INTERRUPTED)),
         found => found?,
     };
@@ -124,7 +131,7 @@ pub(super) fn run(args: &CycleArgs) -> Result<ExitCode> {
 fn diagnosis(
     config: &CycleConfig,
     load: &LoadConfig,
-    launch: &Launch,
+    (launch, template): (&Launch, &Template),
     dir: &Path,
 ) -> Result<(Option<Diagnosis>, Instant)> {
     if !config.diagnose.enabled {
@@ -135,7 +142,7 @@ fn diagnosis(
         Some(Err(_)) => bail!("`diagnose.admin` must be an address and a port, such as 127.0.0.1:9090"),
         None => None,
     };
-    let server = Server::start(launch, &load.url, &dir.join("build.log"))?;
+    let mut server = Some(Server::start(launch, &load.url, &dir.join("build.log"))?);
     let phase = Progress::new().phase(&format!("Diagnosing {}", launch.name));
     let levels = diagnose_levels(load.connections);
     // Each level takes its length and a moment to settle; one more is for new connections.
@@ -148,13 +155,21 @@ fn diagnosis(
         ..DiagnoseConfig::default()
     };
     let origin = clock::now();
-    let found = diagnose(&settings, &mut |step| {
+    let mut attempt = |findings: &[Finding]| {
+        server.take().map(Server::stop);
+        let (duration, warmup) = capacities::block(settings.length);
+        let load = LoadConfig { duration, warmup, ..load.clone() };
+        let interrupt = Arc::clone(&load.interrupt);
+        let plan = BlockPlan { load, dir: dir.to_owned(), interrupt, origin };
+        template.attempt(launch, &plan, findings, &Progress::new())
+    };
+    let mut watch = |step: Step<'_>| {
         if let Step::Part(name, share) = step {
             phase.at(share, name);
         }
-    })?;
+    };
+    let found = diagnose_and_try(&settings, &mut watch, &mut attempt)?;
     phase.done(&found.summary);
-    server.stop();
     Ok((Some(found), origin))
 }
 

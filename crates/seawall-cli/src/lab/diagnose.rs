@@ -1,19 +1,28 @@
 //! `seawall lab diagnose`: load, signals and profiles in, ranked causes out.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
 use seawall_lab::artifact::Found;
 use seawall_lab::diagnose::{
-    DiagnoseConfig, DiagnoseError, Diagnosis, Finding, Severity, Step, Verdict, diagnose,
+    DiagnoseConfig, DiagnoseError, Diagnosis, Finding, Severity, Step, Verdict, diagnose, diagnose_and_try,
 };
+use seawall_load::LoadConfig;
 
+use super::blocks::BlockPlan;
+use super::capacities::{self, StartArgs, Template};
 use super::common::{InsideArgs, OutArgs, TargetArgs, is_interrupted};
+use super::compare::Logs;
+use super::server::{Launch, Server};
 use super::text::{ms, wrap};
 use super::{INTERRUPTED, INVALID, usage};
+use crate::demo::clock;
+use crate::demo::progress::Progress;
 use crate::load::{count, values};
 
 /// Causes that are shown in full.
@@ -38,6 +47,8 @@ Examples:
   seawall lab diagnose http://127.0.0.1:8080/
   seawall lab diagnose http://127.0.0.1:8080/orders -b @order.json --pid 4711 --levels 1,16,128 -d 5s -o json=why.json
   seawall lab diagnose http://127.0.0.1:8080/ --admin 127.0.0.1:6060        a Seawall service, with its own signals
+  seawall lab diagnose http://127.0.0.1:8080/ --start './server --readers {pool}' --pool 1:2
+                                                the lab starts it, and if the pool is blamed, tries it with two
 
 Exit codes:
   0 healthy, or defects were found and are printed   1 nothing was answered   2 wrong arguments
@@ -71,11 +82,20 @@ pub(super) struct DiagnoseArgs {
     #[arg(long)]
     fail_on_defect: bool,
     #[command(flatten)]
+    start: StartArgs,
+    #[command(flatten)]
     out: OutArgs,
 }
 
 pub(super) fn run(args: &DiagnoseArgs) -> Result<ExitCode> {
     args.out.check()?;
+    let template = match &args.start.start {
+        Some(command) => match Template::new(command, args.start.values()) {
+            Ok(template) => Some(template),
+            Err(error) => return Ok(usage(&error, "diagnose")),
+        },
+        None => None,
+    };
     let config = DiagnoseConfig {
         load: args.target.load()?,
         pid: args.inside.pid,
@@ -86,14 +106,12 @@ pub(super) fn run(args: &DiagnoseArgs) -> Result<ExitCode> {
         churn: !args.no_churn,
         profile: !args.no_profile,
     };
-    let found = diagnose(&config, &mut |step| match step {
-        Step::Found(pid, name) => eprintln!("looking at {name} (process {pid})"),
-        Step::Part(name, done) => eprintln!("{:>3.0} %  {name}", done * 100.0),
-        Step::Tick(_) => {}
-    });
-    let diagnosis = match found {
-        Err(DiagnoseError::Config(error)) => return Ok(usage(&error, "diagnose")),
-        found => found?,
+    let diagnosis = match found(&config, template.as_ref()) {
+        Err(error) => match error.downcast_ref::<DiagnoseError>() {
+            Some(DiagnoseError::Config(error)) => return Ok(usage(error, "diagnose")),
+            _ => return Err(error),
+        },
+        Ok(diagnosis) => diagnosis,
     };
     println!("{}", render(&diagnosis));
     let code = match diagnosis.verdict {
@@ -106,8 +124,40 @@ pub(super) fn run(args: &DiagnoseArgs) -> Result<ExitCode> {
     Ok(ExitCode::from(code))
 }
 
+/// Diagnoses, and with a command to start the service by, tries what the findings name.
+fn found(config: &DiagnoseConfig, template: Option<&Template>) -> Result<Diagnosis> {
+    let mut watch = |step: Step<'_>| match step {
+        Step::Found(pid, name) => eprintln!("looking at {name} (process {pid})"),
+        Step::Part(name, done) => eprintln!("{:>3.0} %  {name}", done * 100.0),
+        Step::Tick(_) => {}
+    };
+    let Some(template) = template else { return Ok(diagnose(config, &mut watch)?) };
+    let logs = Logs::new()?;
+    let launch = Launch {
+        name: "the service".to_owned(),
+        command: template.command(None),
+        env: BTreeMap::new(),
+        dir: std::env::current_dir()?,
+        cpus: Vec::new(),
+    };
+    let mut server = Some(Server::start(&launch, &config.load.url, &logs.0.join("build.log"))?);
+    let origin = clock::now();
+    let mut attempt = |findings: &[Finding]| {
+        server.take().map(Server::stop);
+        let (duration, warmup) = capacities::block(config.length);
+        let connections = config.levels.last().copied().unwrap_or(1);
+        let load = LoadConfig { connections, duration, warmup, ..config.load.clone() };
+        let interrupt = Arc::clone(&load.interrupt);
+        let plan = BlockPlan { load, dir: logs.0.clone(), interrupt, origin };
+        template.attempt(&launch, &plan, findings, &Progress::new())
+    };
+    Ok(diagnose_and_try(config, &mut watch, &mut attempt)?)
+}
+
 fn render(diagnosis: &Diagnosis) -> String {
-    let mut lines = vec![format!("{}   evidence {:?}", diagnosis.target, diagnosis.evidence), String::new()];
+    let mut lines = vec![format!("{}   evidence {:?}", diagnosis.target, diagnosis.evidence)];
+    lines.extend(sources(diagnosis).map(|sources| format!("from {sources}")));
+    lines.push(String::new());
     lines.push(format!(
         "{:>16}  {:>12}  {:>9}  {:>9}  {:>5}  {:>7}",
         "", "requests/s", "p50", "p99", "CPUs", "failed"
@@ -155,6 +205,17 @@ fn render(diagnosis: &Diagnosis) -> String {
     lines.join("\n")
 }
 
+/// Where the evidence comes from, besides the generator; none without any.
+fn sources(diagnosis: &Diagnosis) -> Option<String> {
+    let signals = diagnosis.signals.as_ref()?;
+    let mut sources = vec!["/proc of the process".to_owned()];
+    if !signals.gauges.is_empty() {
+        sources.push(format!("{} numbers of /debug/seawall/signals", signals.gauges.len()));
+    }
+    sources.extend(diagnosis.profiles.iter().map(|profile| format!("a CPU profile by {}", profile.source)));
+    Some(sources.join(", "))
+}
+
 fn card(number: usize, finding: &Finding) -> Vec<String> {
     let kind = match finding.severity {
         Severity::Defect => "defect",
@@ -184,11 +245,15 @@ fn card(number: usize, finding: &Finding) -> Vec<String> {
     lines.push(wrap(&format!("Change: {}", finding.change), "   "));
     lines.push(wrap(&format!("Proof: {}", finding.experiment.what), "   "));
     lines.extend(finding.experiment.command.iter().map(|command| format!("     $ {command}")));
-    if let Some(result) = &finding.experiment.result {
+    for result in finding.experiment.result.iter().chain(&finding.experiment.others) {
         let verdict = if result.confirmed { "confirmed" } else { "not confirmed" };
-        lines.push(format!(
-            "     tried: {} {:.2} -> {:.2} {}: {verdict}",
-            result.measured, result.before, result.after, result.unit
+        let elasticity = result.elasticity.map_or(String::new(), |e| format!(", elasticity {e:.2}"));
+        lines.push(wrap(
+            &format!(
+                "tried: {}: {:.2} -> {:.2} {}{elasticity}: {verdict}",
+                result.measured, result.before, result.after, result.unit
+            ),
+            "     ",
         ));
     }
     lines

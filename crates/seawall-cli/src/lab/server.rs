@@ -1,7 +1,8 @@
 //! A build under test: a shell command that serves until it is ended.
 //!
 //! It runs in a process group of its own, so that whatever it starts ends with it. Its output goes to a file, whose end is in
-//! the error when it does not come up. Dropping a [`Server`] ends the group.
+//! the error when it does not come up. Dropping a [`Server`] ends the group; and when this process ends without having dropped
+//! it, killed for example, a watch in the group does: it reads a pipe that nobody writes to, and that the kernel closes then.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -26,6 +27,10 @@ const LOOK: Duration = Duration::from_millis(10);
 const CONNECT_LIMIT: Duration = Duration::from_millis(500);
 /// Ticks per second of the CPU times in `/proc`: the same on every Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
+
+/// Starts the watch, then becomes the command, `$1`. The watch is a member of the group that it ends, so it ends with it.
+const GUARDED: &str =
+    "exec 3<&0 </dev/null; { cat <&3; kill -KILL 0; } >/dev/null 2>&1 & exec 3<&-; exec sh -c \"$1\"";
 
 /// What is started, and where.
 #[derive(Debug, Clone)]
@@ -65,11 +70,11 @@ impl Server {
             sys::pin(&launch.cpus).context("cannot choose the build's processors")?; // a child inherits them
         }
         let started = Command::new("sh")
-            .args(["-c", &launch.command])
+            .args(["-c", GUARDED, "sh", &launch.command])
             .envs(&launch.env)
             .current_dir(&launch.dir)
             .process_group(0)
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped()) // its end here is closed when this process ends, however it does
             .stdout(output.try_clone()?)
             .stderr(output)
             .spawn();

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags};
-use seawall_core::metrics::{Counter, Registry};
+use seawall_core::metrics::{Counter, Registry, Timer};
 use tokio::sync::oneshot;
 
 pub use self::config::SqliteConfig;
@@ -122,15 +122,13 @@ impl Sqlite {
                 connection: connect(config, Side::Read)?,
                 jobs: Arc::clone(&reads),
                 max_rows: config.max_rows,
-                wait: registry.timer(
-                    "seawall_sql_read_wait_seconds",
-                    "Time a read spent waiting for a reader.",
-                    &[],
-                ),
+                wait: wait(Side::Read, registry),
+                work: work(Side::Read, registry),
                 clock: Arc::clone(&clock),
             };
             inner.threads.lock().push(spawn("sql-reader", move || reader.run())?);
         }
+        count_threads(config, registry);
         Ok(Self(Arc::new(inner)))
     }
 
@@ -147,7 +145,7 @@ impl Sqlite {
         T: Send + 'static,
         E: From<SqlError> + Send + 'static,
     {
-        let (job, answer) = writer::Closure::new(closure);
+        let (job, answer) = writer::Closure::new(closure, self.0.clock.now());
         self.counted(Side::Write, self.0.writes.push(Box::new(job)).await)?;
         answered(answer.await)
     }
@@ -165,7 +163,7 @@ impl Sqlite {
         T: Send + 'static,
         E: From<SqlError> + Send + 'static,
     {
-        let (job, answer) = writer::Closure::new(closure);
+        let (job, answer) = writer::Closure::new(closure, self.0.clock.now());
         self.counted(Side::Write, self.0.writes.push_now(Box::new(job)))?;
         answered(answer.blocking_recv())
     }
@@ -247,6 +245,30 @@ fn channel<J>(side: Side, capacity: usize, max_wait: Duration, registry: &Regist
     let depth = registry.gauge("seawall_sql_queue_depth", "Closures that wait for a thread.", &labels);
     let waiters = registry.gauge("seawall_sql_waiters", "Callers that wait for room in the queue.", &labels);
     Arc::new(Channel::new(side, capacity, max_wait, depth, waiters))
+}
+
+/// The threads behind each queue. With the time that they are at work it tells how much of them is used.
+fn count_threads(config: &SqliteConfig, registry: &Registry) {
+    for (side, threads) in [(Side::Write, 1), (Side::Read, config.readers)] {
+        let labels = [("side", side.name())];
+        let gauge =
+            registry.gauge("seawall_sql_threads", "Threads that take closures from the queue.", &labels);
+        gauge.set(i64::try_from(threads).unwrap_or(i64::MAX));
+    }
+}
+
+fn wait(side: Side, registry: &Registry) -> Timer {
+    let labels = [("side", side.name())];
+    registry.timer("seawall_sql_wait_seconds", "Time a closure waited for a thread.", &labels)
+}
+
+fn work(side: Side, registry: &Registry) -> Timer {
+    let labels = [("side", side.name())];
+    registry.timer(
+        "seawall_sql_work_seconds",
+        "Time a thread was at work for a read or a batch of writes.",
+        &labels,
+    )
 }
 
 fn refused(side: Side, registry: &Registry) -> Counter {

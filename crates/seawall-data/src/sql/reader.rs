@@ -75,6 +75,7 @@ pub(super) struct Reader {
     pub(super) jobs: Arc<Channel<BoxedJob>>,
     pub(super) max_rows: usize,
     pub(super) wait: Timer,
+    pub(super) work: Timer,
     pub(super) clock: Arc<dyn Clock>,
 }
 
@@ -85,8 +86,10 @@ impl Reader {
             if job.is_cancelled() {
                 continue;
             }
-            self.wait.observe(self.clock.now().saturating_duration_since(job.queued_at()));
+            let began = self.clock.now();
+            self.wait.observe(began.saturating_duration_since(job.queued_at()));
             job.run(&Conn { inner: &self.connection, max_rows: self.max_rows });
+            self.work.observe(self.clock.now().saturating_duration_since(began));
         }
     }
 }

@@ -274,3 +274,27 @@ fn close_drains_and_then_refuses() {
     let again = Sqlite::open(&fixture.config, &Registry::new()).unwrap();
     assert_eq!(numbers(&again), [1]);
 }
+
+#[test]
+fn threads_say_how_many_they_are_what_they_did_and_what_waited() {
+    let fixture = open(|config| config.readers = 3);
+    numbers(&fixture.db);
+    numbers(&fixture.db);
+    insert(&fixture.db, 1).unwrap();
+    fixture.db.close(); // a thread counts its work after the answer
+    let families = fixture.registry.snapshot();
+    let of = |name: &str, side: &str| {
+        let family = families.iter().find(|family| family.name == name).unwrap();
+        let sample = family.samples.iter().find(|sample| sample.labels[0].1 == side).unwrap();
+        match &sample.value {
+            Metric::Gauge(value) => *value as u64,
+            Metric::Timer(timer) => timer.count(),
+            Metric::Counter(value) => *value,
+        }
+    };
+    assert_eq!((of("seawall_sql_threads", "read"), of("seawall_sql_threads", "write")), (3, 1));
+    for name in ["seawall_sql_work_seconds", "seawall_sql_wait_seconds"] {
+        // One write made the table, one inserted.
+        assert_eq!((of(name, "read"), of(name, "write")), (2, 2), "{name}");
+    }
+}

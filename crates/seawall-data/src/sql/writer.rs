@@ -13,14 +13,17 @@ use seawall_core::metrics::{Counter, Gauge, Registry, Timer};
 use tokio::sync::oneshot;
 
 use super::channel::Channel;
-use super::error::{SqlError, from_driver};
+use super::error::{Side, SqlError, from_driver};
 use super::tx::{Hook, Tx};
+use super::{wait, work};
 use crate::clock::Clock;
 
 /// A closure on its way through the writer, and the caller who waits for it.
 pub(super) trait WriteJob: Send {
     /// The caller has gone away: nobody wants this any more.
     fn is_cancelled(&self) -> bool;
+    /// When it was put into the queue.
+    fn queued_at(&self) -> Instant;
     /// Runs the closure; `true` keeps its changes.
     fn run(&mut self, tx: &Tx<'_>) -> bool;
     /// Tells the caller. `failure` overrides whatever the closure said.
@@ -33,13 +36,14 @@ pub(super) type BoxedJob = Box<dyn WriteJob>;
 pub(super) struct Closure<F, T, E> {
     closure: Option<F>,
     outcome: Option<Result<T, E>>,
+    queued_at: Instant,
     reply: oneshot::Sender<Result<T, E>>,
 }
 
 impl<F, T, E> Closure<F, T, E> {
-    pub(super) fn new(closure: F) -> (Self, oneshot::Receiver<Result<T, E>>) {
+    pub(super) fn new(closure: F, queued_at: Instant) -> (Self, oneshot::Receiver<Result<T, E>>) {
         let (reply, answer) = oneshot::channel();
-        (Self { closure: Some(closure), outcome: None, reply }, answer)
+        (Self { closure: Some(closure), outcome: None, queued_at, reply }, answer)
     }
 }
 
@@ -51,6 +55,10 @@ where
 {
     fn is_cancelled(&self) -> bool {
         self.reply.is_closed()
+    }
+
+    fn queued_at(&self) -> Instant {
+        self.queued_at
     }
 
     fn run(&mut self, tx: &Tx<'_>) -> bool {
@@ -87,6 +95,8 @@ pub(super) struct WriterMetrics {
     writes: Counter,
     batch: Gauge,
     commit: Timer,
+    wait: Timer,
+    work: Timer,
 }
 
 impl WriterMetrics {
@@ -100,6 +110,8 @@ impl WriterMetrics {
             ),
             batch: registry.gauge("seawall_sql_batch_size", "Write closures in the last commit.", &[]),
             commit: registry.timer("seawall_sql_commit_seconds", "COMMIT, disk included.", &[]),
+            wait: wait(Side::Write, registry),
+            work: work(Side::Write, registry),
         }
     }
 }
@@ -125,7 +137,9 @@ impl Writer {
     /// Serves until the queue is closed and drained, then checkpoints.
     pub(super) fn run(mut self) {
         while let Some(first) = self.jobs.pop() {
+            let began = self.clock.now();
             self.batch(first);
+            self.metrics.work.observe(self.clock.now().saturating_duration_since(began));
         }
         if let Err(error) = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
             tracing::warn!(%error, "no checkpoint at close; the next start replays the log");
@@ -180,6 +194,7 @@ impl Writer {
         if job.is_cancelled() {
             return Ok(());
         }
+        self.metrics.wait.observe(self.clock.now().saturating_duration_since(job.queued_at()));
         let tx = Tx::new(&self.connection, self.limits.max_rows);
         if let Err(error) = self.statement("SAVEPOINT seawall_write") {
             batch.jobs.push(job);

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 pub use verdict::{CycleVerdict, GateResult, judge};
 
 use crate::compare::{CompareConfig, Metric};
+use crate::diagnose::elasticity::Capacity;
 
 /// Changes of one cycle at most.
 pub const MAX_CHANGES: usize = 20;
@@ -127,11 +128,15 @@ pub struct DiagnoseConfig {
     /// Address of the service's admin listener (`/debug/pprof`, `/debug/seawall/signals`), such as `127.0.0.1:9090`. Default
     /// none.
     pub admin: Option<String>,
+    /// Capacities that the baseline's command has a place for (`{pool}`, `{workers}`, `{limit}`): the value that it is started
+    /// with, and the one to try when a cause names it. Default none.
+    #[serde(rename = "try")]
+    pub capacities: BTreeMap<Capacity, [u32; 2]>,
 }
 
 impl Default for DiagnoseConfig {
     fn default() -> Self {
-        Self { enabled: true, seconds: 20, admin: None }
+        Self { enabled: true, seconds: 20, admin: None, capacities: BTreeMap::new() }
     }
 }
 
@@ -214,6 +219,13 @@ mod tests {
         assert_eq!(config.gate.require, Require::Improvement);
         assert_eq!(config.changes[0].env["LOG"], "off");
         assert!(config.diagnose.enabled && config.title.is_none());
+    }
+
+    #[test]
+    fn capacities_to_try_have_two_values() {
+        let config = CycleConfig::parse(&format!("{SMALL}[diagnose.try]\npool = [1, 2]")).unwrap();
+        assert_eq!(config.diagnose.capacities, [(Capacity::Pool, [1, 2])].into());
+        check(&format!("{SMALL}[diagnose.try]\nluck = [1, 2]"), "unknown variant `luck`");
     }
 
     fn check(text: &str, part: &str) {

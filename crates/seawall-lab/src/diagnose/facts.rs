@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::elasticity::Trial;
 use super::model::ExperimentResult;
 use crate::profile::Profile;
 use crate::signals::window::{ThreadWindow, Window};
@@ -27,6 +28,9 @@ pub struct Facts {
     pub cpu_profile: Option<Profile>,
     /// Median latency without and with immediate acknowledgements, if it was tried.
     pub quick_ack: Option<ExperimentResult>,
+    /// Capacities that were changed to see what moves.
+    #[serde(default)]
+    pub trials: Vec<Trial>,
 }
 
 /// One level of load.

@@ -165,6 +165,9 @@ pub struct Experiment {
     pub command: Option<String>,
     /// What came of it, if the lab could run it by itself.
     pub result: Option<ExperimentResult>,
+    /// What came of further ones: other changes that the cause would have help.
+    #[serde(default)]
+    pub others: Vec<ExperimentResult>,
 }
 
 /// The outcome of an experiment that was run.

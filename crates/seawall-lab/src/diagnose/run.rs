@@ -10,23 +10,26 @@ use std::time::{Duration, Instant};
 use seawall_core::{ConfigError, Histogram};
 use seawall_load::{ErrorClass, Load, LoadConfig, LoadError, Report, Request, Tick, WarmUp};
 
+use super::elasticity::Trial;
 use super::facts::{Facts, Level, LoadFacts};
-use super::model::{Diagnosis, LevelSummary};
+use super::model::{Diagnosis, Finding, LevelSummary};
+use super::record::Recording;
 use super::{assess, quick_ack, rules};
 use crate::clock;
+use crate::profile::Profile;
 use crate::profile::fetch::Endpoint;
-use crate::profile::perf::Perf;
-use crate::profile::{Profile, ProfileKind};
 use crate::signals::series::{EvidenceLevel, PhaseSpan};
 use crate::signals::service::{self, Service};
-use crate::signals::table;
 use crate::signals::watch::{Moment, WatchConfig, Watcher};
 use crate::signals::window::Window;
+use crate::signals::{http, table};
 
 /// Levels at most.
 const MAX_LEVELS: usize = 16;
 /// Before the load and after it, the service is watched for so long.
 const QUIET: Duration = Duration::from_millis(900);
+/// How long the admin listener may take for its first answer.
+const ENDPOINT_PATIENCE: Duration = Duration::from_secs(1);
 /// Of each level, before it counts.
 const SETTLE: Duration = Duration::from_millis(400);
 
@@ -99,6 +102,9 @@ pub enum DiagnoseError {
     NoProcess(u32),
 }
 
+/// Tries what the findings name.
+type Attempt<'a> = dyn FnMut(&[Finding]) -> Vec<Result<Trial, String>> + 'a;
+
 struct Run<'a> {
     config: &'a DiagnoseConfig,
     at: Option<SocketAddr>,
@@ -117,6 +123,20 @@ struct Run<'a> {
 pub fn diagnose(
     config: &DiagnoseConfig,
     watch: &mut dyn FnMut(Step<'_>),
+) -> Result<Diagnosis, DiagnoseError> {
+    diagnose_and_try(config, watch, &mut |_| Vec::new())
+}
+
+/// [`diagnose`] of a service that the caller may start again with another capacity. `attempt` is called once, when the load
+/// is over, with the findings so far; it tries what they name, and says of what it could not try why. The findings are
+/// then ranked anew.
+///
+/// # Errors
+/// As [`diagnose`].
+pub fn diagnose_and_try(
+    config: &DiagnoseConfig,
+    watch: &mut dyn FnMut(Step<'_>),
+    attempt: &mut Attempt<'_>,
 ) -> Result<Diagnosis, DiagnoseError> {
     check(config)?;
     let at = address(&config.load);
@@ -137,7 +157,7 @@ pub fn diagnose(
         missing: Vec::new(),
         profiles: Vec::new(),
     };
-    run.go(watch)
+    run.go(watch, attempt)
 }
 
 fn check(config: &DiagnoseConfig) -> Result<(), ConfigError> {
@@ -185,10 +205,15 @@ fn find(at: SocketAddr) -> Option<u32> {
 }
 
 impl Run<'_> {
-    fn go(mut self, watch: &mut dyn FnMut(Step<'_>)) -> Result<Diagnosis, DiagnoseError> {
+    fn go(
+        mut self,
+        watch: &mut dyn FnMut(Step<'_>),
+        attempt: &mut Attempt<'_>,
+    ) -> Result<Diagnosis, DiagnoseError> {
         if let Some(service) = &self.service {
             watch(Step::Found(service.pid(), &service::name(service.pid())));
         }
+        self.ask_endpoint();
         let watcher = self.service.clone().map(|service| {
             let admin = self.config.endpoint.as_ref().map(|endpoint| endpoint.admin);
             Watcher::start(service, WatchConfig { admin, ..WatchConfig::default() }, self.origin)
@@ -209,8 +234,24 @@ impl Run<'_> {
         self.quiet("after the load", (parts - 0.4) / parts, watch);
         let moments = watcher.map(Watcher::stop).unwrap_or_default();
         let quick_ack = self.quick_ack(&levels);
-        let facts = self.facts(levels, churn, quick_ack, &moments);
+        let mut facts = self.facts(levels, churn, quick_ack, &moments);
+        if !self.is_interrupted() {
+            for tried in attempt(&rules::rank(&facts)) {
+                match tried {
+                    Ok(trial) => facts.trials.push(trial),
+                    Err(why) => self.missing.push(why),
+                }
+            }
+        }
         Ok(self.conclude(&facts, &moments))
+    }
+
+    /// An admin listener that was named and says nothing is worth a word, before it is missed.
+    fn ask_endpoint(&mut self) {
+        let Some(endpoint) = &self.config.endpoint else { return };
+        if let Err(why) = http::signals(endpoint.admin, ENDPOINT_PATIENCE) {
+            self.missing.push(format!("no signals of the service's own: {why}"));
+        }
     }
 
     fn now_s(&self) -> f64 {
@@ -292,20 +333,10 @@ impl Run<'_> {
 
     fn record(&mut self) -> Option<Recording> {
         let service = self.service.as_ref().filter(|_| self.config.profile)?;
-        let seconds = self.config.length.as_secs_f64();
-        if let Some(endpoint) = self.config.endpoint.clone() {
-            let work =
-                move || endpoint.fetch(ProfileKind::Cpu, seconds.ceil() as u32).map_err(|e| e.to_string());
-            return std::thread::Builder::new()
-                .name("lab-profile".into())
-                .spawn(work)
-                .ok()
-                .map(Recording::Fetch);
-        }
-        match Perf::start(&service.pids(), seconds + SETTLE.as_secs_f64()) {
-            Ok(perf) => Some(Recording::Perf(perf)),
+        match Recording::start(self.config.endpoint.clone(), service, self.config.length, SETTLE) {
+            Ok(recording) => Some(recording),
             Err(why) => {
-                self.missing.push(format!("no CPU profile: {why}"));
+                self.missing.push(why);
                 None
             }
         }
@@ -350,6 +381,7 @@ impl Run<'_> {
             churn,
             cpu_profile: self.profiles.first().filter(|profile| profile.total > 0.0).cloned(),
             quick_ack,
+            trials: Vec::new(),
         }
     }
 
@@ -386,21 +418,6 @@ impl Run<'_> {
                 .then(|| table::series(moments, facts.cores, evidence, self.phases)),
             profiles: self.profiles,
         }
-    }
-}
-
-enum Recording {
-    Perf(Perf),
-    Fetch(std::thread::JoinHandle<Result<Profile, String>>),
-}
-
-impl Recording {
-    fn finish(self) -> Result<Profile, String> {
-        let profile = match self {
-            Self::Perf(perf) => perf.finish().map_err(|error| error.to_string()),
-            Self::Fetch(thread) => thread.join().unwrap_or_else(|_| Err("the fetch failed".to_owned())),
-        };
-        profile.map_err(|why| format!("no CPU profile: {why}"))
     }
 }
 

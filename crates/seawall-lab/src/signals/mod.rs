@@ -6,6 +6,7 @@
 //! - [`service`] finds a service and counts everything about it and its machine at one moment; [`watch`] does so many times
 //!   and looks at its threads in between; [`window`] says what happened between two moments. [`kernel_text`] and
 //!   [`thread_state`] are the parsers, [`cgroup`] finds the quota, [`series`] is what a report shows.
+//! - [`station`] tells of a Seawall service's queues how long they are and how much of their threads is used. Pure.
 //! - [`usage`] turns two samples into rates and into the cost of one request. Pure.
 //!
 //! Left out: other machines, and what needs eBPF.
@@ -18,6 +19,7 @@ pub mod sampler;
 pub mod series;
 pub mod service;
 pub mod sock_diag;
+pub mod station;
 pub mod table;
 pub mod thread_state;
 pub mod usage;

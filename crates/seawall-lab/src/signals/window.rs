@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::kernel_text::NetCounters;
 use super::service::{Counters, ThreadClock};
+use super::station::{Station, is_counted, stations};
 use super::thread_state::ThreadState;
 use super::watch::Moment;
 
@@ -77,6 +78,9 @@ pub struct Window {
     pub threads: Vec<ThreadWindow>,
     /// Gauges of the signals endpoint, averaged.
     pub gauges: BTreeMap<String, f64>,
+    /// Queues of the service with the threads behind them, by its signals endpoint.
+    #[serde(default)]
+    pub stations: Vec<Station>,
 }
 
 /// What a thread did. Shares of the time, 0 to 1.
@@ -193,6 +197,7 @@ impl Window {
             same_lock: moments[1..].iter().map(|moment| moment.same_lock).max().unwrap_or(0),
             threads,
             gauges: gauges(&moments[1..]),
+            stations: stations(moments),
             ..Self::default()
         };
         window.refine_cpu();
@@ -313,7 +318,8 @@ fn outbound(moments: &[Moment]) -> Vec<(SocketAddr, f64)> {
 
 fn gauges(moments: &[Moment]) -> BTreeMap<String, f64> {
     let mut sums: BTreeMap<String, (f64, f64)> = BTreeMap::new();
-    for (name, value) in moments.iter().flat_map(|moment| &moment.gauges) {
+    let all = moments.iter().flat_map(|moment| &moment.gauges);
+    for (name, value) in all.filter(|(name, _)| !is_counted(name)) {
         let sum = sums.entry(name.clone()).or_default();
         *sum = (sum.0 + value, sum.1 + 1.0);
     }

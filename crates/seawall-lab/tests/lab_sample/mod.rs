@@ -559,6 +559,7 @@ fn pool() -> Finding {
                 elasticity: Some(0.2),
                 confirmed: true,
             }),
+            others: vec![],
         },
     }
 }
@@ -579,7 +580,12 @@ fn hot_thread() -> Finding {
         frames: vec![],
         evidence: vec!["/proc/4100/task/4102/schedstat".into()],
         change: "Spread the reads over more threads.".into(),
-        experiment: Experiment { what: "Same as above: more readers.".into(), command: None, result: None },
+        experiment: Experiment {
+            what: "Same as above: more readers.".into(),
+            command: None,
+            result: None,
+            others: vec![],
+        },
     }
 }
 
@@ -596,7 +602,12 @@ fn bound() -> Finding {
         frames: vec![],
         evidence: vec![],
         change: "Nothing: every service has a last limit.".into(),
-        experiment: Experiment { what: "Give it more processors.".into(), command: None, result: None },
+        experiment: Experiment {
+            what: "Give it more processors.".into(),
+            command: None,
+            result: None,
+            others: vec![],
+        },
     }
 }
 

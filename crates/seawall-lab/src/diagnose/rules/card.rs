@@ -27,7 +27,7 @@ pub(super) fn card(cause: Cause, severity: Severity, share: f64, confidence: f64
         evidence: Vec::new(),
         frames: Vec::new(),
         change,
-        experiment: Experiment { what: experiment, command: None, result: None },
+        experiment: Experiment { what: experiment, command: None, result: None, others: Vec::new() },
     }
 }
 

@@ -7,9 +7,11 @@ mod card;
 mod cpu;
 mod memory;
 mod network;
+mod station;
 mod threads;
 mod waits;
 
+use super::elasticity;
 use super::facts::Facts;
 use super::model::{Cause, Finding, Severity};
 
@@ -42,8 +44,9 @@ pub fn rank(facts: &Facts) -> Vec<Finding> {
         memory::open_files,
     ];
     let mut findings: Vec<Finding> = rules.iter().filter_map(|rule| rule(facts)).collect();
-    silence(&mut findings);
+    silence(&mut findings, facts);
     findings.extend(waits::hidden_wait(facts, &findings));
+    elasticity::weigh(&mut findings, &facts.trials);
     for finding in &mut findings {
         finding.score = finding.share * finding.confidence;
         if finding.severity == Severity::Defect && finding.score < MIN_DEFECT_SCORE {
@@ -55,7 +58,7 @@ pub fn rank(facts: &Facts) -> Vec<Finding> {
 }
 
 /// Takes away what another finding explains.
-fn silence(findings: &mut Vec<Finding>) {
+fn silence(findings: &mut Vec<Finding>, facts: &Facts) {
     let has = |cause: Cause| findings.iter().any(|finding| finding.cause == cause);
     let mut silenced = Vec::new();
     if has(Cause::Deadlock) {
@@ -78,6 +81,13 @@ fn silence(findings: &mut Vec<Finding>) {
     }
     if has(Cause::PoolStarvation) {
         silenced.push(Cause::Downstream);
+        if station::explains_hottest(facts) {
+            silenced.push(Cause::HotThread);
+        }
+        if station::queue(facts).is_some() {
+            // The same threads, seen from outside.
+            silenced.push(Cause::BlockingPool);
+        }
     }
     findings.retain(|finding| !silenced.contains(&finding.cause));
 }

@@ -3,9 +3,11 @@
 use proptest::prelude::*;
 
 use super::rank;
+use crate::diagnose::elasticity::{Capacity, Trial};
 use crate::diagnose::facts::{Facts, Level, LoadFacts};
 use crate::diagnose::model::{Cause, ExperimentResult, Severity};
 use crate::profile::Profile;
+use crate::signals::station::Station;
 use crate::signals::window::{ThreadWindow, Window};
 
 /// A worker with an event loop that is idle.
@@ -348,4 +350,84 @@ proptest! {
             prop_assert!(!finding.sentence.contains("NaN") || rates.contains(&0.0), "{}", finding.sentence);
         }
     }
+}
+
+/// `threads` readers with a queue; each does this much of its time on a CPU or waits for one. `room` of the CPUs is free.
+fn with_queue(waiting: f64, threads: u32, running: f64, is_pressed: bool) -> Facts {
+    let reader = |i| ThreadWindow { running, events: 0.0, name: "sql-reader".into(), ..worker(10 + i) };
+    let busy = if is_pressed { 0.9 } else { 0.2 };
+    let other = ThreadWindow { running: busy, events: 1.0 - busy, ..worker(1) };
+    let all = std::iter::once(other).chain((0..threads).map(reader)).collect();
+    let mut facts = facts([2_000.0, 3_000.0, 3_100.0], all);
+    if is_pressed {
+        top_window(&mut facts).machine_idle = Some(0.0);
+    }
+    let threads = f64::from(threads);
+    let name = "sql.read".to_owned();
+    let station = Station { name, threads, waiting, jobs: 3_100.0, busy: threads * 0.97 };
+    top_window(&mut facts).stations = vec![station];
+    facts
+}
+
+#[test]
+fn one_reader_that_requests_wait_for_is_named_with_its_queue() {
+    let facts = with_queue(50.0, 1, 0.1, false);
+    check(&facts, Some(Cause::PoolStarvation));
+    let first = &rank(&facts)[0];
+    assert!(
+        first.sentence.contains("50.0 of 64 requests in flight wait in the queue `sql.read`"),
+        "{first:?}"
+    );
+    assert!(first.sentence.contains("16 ms of a request's 21 ms"), "Little's law: {}", first.sentence);
+}
+#[test]
+fn a_hot_reader_is_named_by_its_queue_and_not_as_a_hot_thread() {
+    let facts = with_queue(50.0, 1, 0.95, false);
+    check(&facts, Some(Cause::PoolStarvation));
+    assert!(rank(&facts).iter().all(|finding| finding.cause != Cause::HotThread));
+}
+#[test]
+fn a_queue_before_as_many_threads_as_there_are_cpus_is_that_of_the_cpu() {
+    let facts = with_queue(50.0, 2, 0.95, true);
+    check(&facts, None);
+    with_limit(&facts, Cause::CpuBound);
+}
+#[test]
+fn a_short_queue_or_threads_with_time_to_spare_are_no_cause() {
+    check(&with_queue(5.0, 1, 0.1, false), None);
+    let mut idle = with_queue(50.0, 2, 0.1, false);
+    top_window(&mut idle).stations[0].busy = 0.5;
+    check(&idle, None);
+}
+
+fn trial(capacity: Capacity, from: u32, to: u32, gain: f64) -> Trial {
+    Trial { capacity, from, to, pairs: vec![(3_000.0, 3_000.0 * gain); 5] }
+}
+
+#[test]
+fn a_trial_that_moves_nothing_takes_the_blame_away() {
+    let mut facts = with_queue(50.0, 1, 0.1, false);
+    let before = rank(&facts)[0].score;
+    facts.trials = vec![trial(Capacity::Pool, 1, 2, 1.0)];
+    let after = rank(&facts)[0].clone();
+    assert!(after.score < before / 2.0 && !after.experiment.result.unwrap().confirmed, "{before}");
+}
+#[test]
+fn a_trial_that_confirms_leaves_less_doubt() {
+    let mut facts = with_queue(50.0, 1, 0.1, false);
+    let before = rank(&facts)[0].confidence;
+    facts.trials = vec![trial(Capacity::Pool, 1, 2, 2.0)];
+    let after = rank(&facts)[0].clone();
+    assert!(after.confidence > before, "{after:?}");
+    let result = after.experiment.result.unwrap();
+    assert!(result.confirmed && (result.elasticity.unwrap() - 1.0).abs() < 1e-9, "{result:?}");
+}
+#[test]
+fn what_is_proven_to_move_the_throughput_is_a_defect() {
+    let mut facts = with_queue(50.0, 2, 0.95, true);
+    facts.trials = vec![trial(Capacity::Pool, 2, 4, 1.0), trial(Capacity::Cache, 0, 1, 1.8)];
+    check(&facts, Some(Cause::PoolStarvation));
+    let experiment = &rank(&facts)[0].experiment;
+    assert!(experiment.result.as_ref().unwrap().measured.contains("cache on"), "{experiment:?}");
+    assert!(!experiment.others[0].confirmed, "{experiment:?}");
 }

@@ -1,6 +1,7 @@
 //! Rules about time that passes outside the service's threads: other services, pools of connections, its own limits.
 
 use super::card::{Details, Words, card, ms, percent};
+use super::station;
 use crate::diagnose::facts::{Facts, Level};
 use crate::diagnose::model::{Cause, Finding, Severity};
 
@@ -51,10 +52,10 @@ pub(super) fn downstream(facts: &Facts) -> Option<Finding> {
     )
 }
 
-/// A pool of connections is all taken: by the service's own gauge, or because the number of its connections stands still
+/// A pool is all taken: by what the service says of a queue and its threads, by its own gauge, or because the number of its connections stands still
 /// while requests and latency grow.
 pub(super) fn pool_starvation(facts: &Facts) -> Option<Finding> {
-    by_gauge(facts).or_else(|| by_connections(facts))
+    station::queue(facts).or_else(|| by_gauge(facts)).or_else(|| by_connections(facts))
 }
 
 fn by_gauge(facts: &Facts) -> Option<Finding> {

@@ -144,7 +144,7 @@ fn experiment(out: &mut String, experiment: &Experiment) {
     if let Some(command) = &experiment.command {
         let _ = write!(out, "<code class=\"command\">{}</code>", escape(command));
     }
-    if let Some(result) = &experiment.result {
+    for result in experiment.result.iter().chain(&experiment.others) {
         let (class, word) =
             if result.confirmed { ("pass", "confirmed") } else { ("invalid", "not confirmed") };
         let unit = &result.unit;
