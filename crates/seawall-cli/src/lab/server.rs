@@ -28,9 +28,10 @@ const CONNECT_LIMIT: Duration = Duration::from_millis(500);
 /// Ticks per second of the CPU times in `/proc`: the same on every Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// Starts the watch, then becomes the command, `$1`. The watch is a member of the group that it ends, so it ends with it.
+/// Starts the watch, then becomes the command, `$1`. The watch is a member of the group that it ends, so it ends with it;
+/// it is no child of the command, whose threads and CPU are looked at with those of its children.
 const GUARDED: &str =
-    "exec 3<&0 </dev/null; { cat <&3; kill -KILL 0; } >/dev/null 2>&1 & exec 3<&-; exec sh -c \"$1\"";
+    "exec 3<&0 </dev/null; ( { cat <&3; kill -KILL 0; } >/dev/null 2>&1 & ); exec 3<&-; exec sh -c \"$1\"";
 
 /// What is started, and where.
 #[derive(Debug, Clone)]
