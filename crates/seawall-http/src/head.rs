@@ -13,6 +13,7 @@ pub(crate) struct Head {
     method: Method,
     version: Version,
     says_timeout: bool,
+    names: Names,
     raw: Raw,
     /// In boxes, because a head is moved more often than these are asked for.
     uri: OnceLock<Box<Uri>>,
@@ -40,13 +41,36 @@ pub(crate) struct Checked {
     /// What the target is, if it is no path.
     pub(crate) uri: Option<Uri>,
     pub(crate) fields_at: usize,
+    pub(crate) names: Names,
     pub(crate) says_timeout: bool,
+}
+
+/// The names of some fields, roughly: it may say yes to one that is not there, and never says no to one that is. Most
+/// look-ups are for fields that are not there, and a look through all lines costs more than this.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Names(u64);
+
+impl Names {
+    /// Adds a name, in any case.
+    pub(crate) fn add(&mut self, name: &[u8]) {
+        self.0 |= Self::bit(name);
+    }
+
+    fn may_have(self, name: &str) -> bool {
+        self.0 & Self::bit(name.as_bytes()) != 0
+    }
+
+    /// Chosen by the first letter, whose case is in the bit that is left out, and the length.
+    fn bit(name: &[u8]) -> u64 {
+        let first = name.first().map_or(0, |first| usize::from(first & 0x1F));
+        1 << ((first + 11 * name.len()) % 64)
+    }
 }
 
 impl Head {
     /// A head whose bytes were checked.
     pub(crate) fn checked(checked: Checked) -> Self {
-        let Checked { method, version, bytes, target, uri, fields_at, says_timeout } = checked;
+        let Checked { method, version, bytes, target, uri, fields_at, names, says_timeout } = checked;
         let place = |at: usize| u32::try_from(at).expect("a head is at most 1 MiB long");
         let path = &bytes[target.clone()];
         let raw = Raw {
@@ -60,6 +84,7 @@ impl Head {
             method,
             version,
             says_timeout,
+            names,
             raw,
             uri: uri.map(|uri| Box::new(uri).into()).unwrap_or_default(),
             headers: OnceLock::new(),
@@ -113,6 +138,9 @@ impl Head {
         if let Some(headers) = self.headers.get() {
             return headers.get(name).map(HeaderValue::as_bytes);
         }
+        if !self.names.may_have(name) {
+            return None;
+        }
         let mut lines = self.raw.lines();
         lines.find(|(found, _)| found.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
     }
@@ -126,6 +154,7 @@ impl From<http::request::Parts> for Head {
             says_timeout: [timeout_header::OWN, timeout_header::GRPC]
                 .iter()
                 .any(|name| parts.headers.contains_key(name)),
+            names: Names::default(), // the map is there, and is asked first
             raw: Raw::default(),
             uri: OnceLock::from(Box::new(parts.uri)),
             headers: OnceLock::from(Box::new(parts.headers)),
@@ -165,7 +194,10 @@ mod tests {
         let fields_at = bytes.find('\n').unwrap() + 1;
         let (method, version) = (Method::GET, Version::HTTP_11);
         let bytes = Bytes::from_static(bytes.as_bytes());
-        Head::checked(Checked { method, version, bytes, target, uri: None, fields_at, says_timeout: false })
+        let mut names = Names::default();
+        Lines(&bytes[fields_at..]).for_each(|(name, _)| names.add(name));
+        let says_timeout = false;
+        Head::checked(Checked { method, version, bytes, target, uri: None, fields_at, names, says_timeout })
     }
 
     #[test]
@@ -177,6 +209,15 @@ mod tests {
         let values: Vec<_> = head.headers().get_all("a").iter().map(HeaderValue::as_bytes).collect();
         assert_eq!((values, head.headers().len()), (vec![&b"1"[..], b"2"], 4));
         assert_eq!(head.field("a"), Some(&b"1"[..]));
+    }
+
+    #[test]
+    fn names_are_known_in_any_case() {
+        let mut names = Names::default();
+        assert!(!names.may_have("x-request-id"));
+        [&b"X-Request-ID"[..], b"traceparent"].iter().for_each(|name| names.add(name));
+        assert!(names.may_have("x-request-id") && names.may_have("traceparent"));
+        assert!(!names.may_have("host") && !names.may_have("origin"));
     }
 
     #[test]

@@ -32,8 +32,14 @@ fn mix(mut x: u64) -> u64 {
 /// The last `N` hexadecimal digits of `id`, in lower case.
 pub(crate) fn hex<const N: usize>(id: u128) -> [u8; N] {
     let mut digits = [b'0'; N];
-    for (at, digit) in digits.iter_mut().rev().enumerate().take(32) {
-        *digit = b"0123456789abcdef"[(id >> (4 * at)) as usize & 15];
+    // Byte by byte: shifts of 128 bits would cost more than all the rest.
+    for (pair, byte) in digits.rchunks_mut(2).zip(id.to_le_bytes()) {
+        let [high, low] = [byte >> 4, byte & 15].map(|digit| b"0123456789abcdef"[usize::from(digit)]);
+        if let [.., before, last] = pair {
+            (*before, *last) = (high, low);
+        } else if let [only] = pair {
+            *only = low;
+        }
     }
     digits
 }

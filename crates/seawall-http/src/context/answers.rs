@@ -10,7 +10,7 @@ use super::Context;
 use crate::error::Result;
 use crate::respond::{
     BodyWriter, File, HTML, IntoResponse as _, JSON, Redirect, Response, TEXT, TemplateData, Templates,
-    content_type_of, jsonp,
+    content_type_of, json, jsonp,
 };
 
 impl Context {
@@ -19,7 +19,7 @@ impl Context {
     /// # Errors
     /// 500 if `status` is no HTTP status or `value` does not serialise.
     pub fn json<T: Serialize + ?Sized>(&self, status: u16, value: &T) -> Result<Response> {
-        answer(status, JSON, serde_json::to_vec(value)?)
+        answer(status, JSON, json(value)?)
     }
     /// Answers with JSON for people: indented by two spaces.
     ///

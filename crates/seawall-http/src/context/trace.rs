@@ -1,7 +1,7 @@
 //! Where a request stands in a distributed trace. Read, or begun, when first asked for.
 
 use super::Context;
-use crate::trace::TraceContext;
+use crate::trace::{TRACEPARENT, TraceContext};
 
 impl Context {
     /// The trace that this request belongs to: that of the caller's `traceparent`, or one that begins here. Hand it
@@ -21,6 +21,8 @@ impl Context {
     /// and worth a place in the log. An id that nobody else has seen would say less than the request's.
     pub(crate) fn known_trace_id(&self) -> Option<&str> {
         if self.0.trace.get().is_none() {
+            // The map of headers is made only for those who send one.
+            self.field(TRACEPARENT.as_str())?;
             let sent = TraceContext::from_headers(self.headers())?;
             let _ = self.0.trace.set(Box::new(sent)); // somebody may have been faster
         }

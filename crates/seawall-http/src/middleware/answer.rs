@@ -1,12 +1,12 @@
 //! What several middlewares do with an answer: headers on successes and failures alike, `Vary`, and the refusal that
 //! hides no 405.
 
-use http::header::{HeaderMap, HeaderValue, VARY};
+use http::header::{HeaderMap, HeaderName, HeaderValue, VARY};
 use http::{Method, StatusCode, header};
 
 use crate::context::Context;
 use crate::error::{Error, Result, allow_value};
-use crate::respond::Response;
+use crate::respond::{Fields, Response, Set};
 
 /// The headers that the answer has or, for a failure, will get.
 pub(super) fn headers_mut(answer: &mut Result<Response>) -> &mut HeaderMap {
@@ -16,13 +16,56 @@ pub(super) fn headers_mut(answer: &mut Result<Response>) -> &mut HeaderMap {
     }
 }
 
+/// The headers of an answer, to add to: without a map where there is none yet.
+pub(super) enum Marks<'a> {
+    Answer(&'a mut Fields),
+    Failure(&'a mut HeaderMap),
+}
+
+impl<'a> Marks<'a> {
+    /// Those that the answer has or, for a failure, will get.
+    pub(super) fn of(answer: &'a mut Result<Response>) -> Self {
+        match answer {
+            Ok(response) => Self::Answer(response.fields_mut()),
+            Err(error) => Self::Failure(error.headers_mut()),
+        }
+    }
+    fn set(&self) -> Set<'_> {
+        match self {
+            Self::Answer(fields) => fields.set(),
+            Self::Failure(map) => Set::Map(map),
+        }
+    }
+    pub(super) fn has(&self, name: &HeaderName) -> bool {
+        self.set().get(name).is_some()
+    }
+    /// Sets a header; it replaces those of its name.
+    pub(super) fn insert(&mut self, name: HeaderName, value: HeaderValue) {
+        match self {
+            Self::Answer(fields) => fields.insert(name, value),
+            Self::Failure(map) => _ = map.insert(name, value),
+        }
+    }
+    /// As [`vary`].
+    pub(super) fn vary(&mut self, name: &'static str) {
+        if varies(self.set(), name) {
+            return;
+        }
+        match self {
+            Self::Answer(fields) => fields.append(VARY, HeaderValue::from_static(name)),
+            Self::Failure(map) => _ = map.append(VARY, HeaderValue::from_static(name)),
+        }
+    }
+}
+
 /// Adds to `Vary`, unless it says so already. `name` is a single field name, in any case.
 pub(crate) fn vary(headers: &mut HeaderMap, name: &'static str) {
-    let known = headers.get_all(VARY).iter().filter_map(|value| value.to_str().ok());
-    let mut names = known.flat_map(|value| value.split(',')).map(str::trim);
-    if !names.any(|known| known == "*" || known.eq_ignore_ascii_case(name)) {
-        headers.append(VARY, HeaderValue::from_static(name));
-    }
+    Marks::Failure(headers).vary(name);
+}
+
+fn varies(set: Set<'_>, name: &str) -> bool {
+    let says = |known: &str| known == "*" || known.eq_ignore_ascii_case(name);
+    set.any(&VARY, |value| value.to_str().is_ok_and(|value| value.split(',').map(str::trim).any(says)))
 }
 
 /// What becomes of a request that a middleware does not let in. Where the path exists for other methods only, the

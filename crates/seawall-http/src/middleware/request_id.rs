@@ -42,7 +42,7 @@ impl Middleware for RequestId {
 
 pub(crate) fn send_id(c: &Context, response: &mut Response) {
     let id = HeaderValue::from_str(c.request_id()).expect("an id is made of visible ASCII");
-    response.headers_mut().insert(HEADER, id);
+    response.fields_mut().insert(HEADER, id);
 }
 
 /// The client's id if it is short and visible ASCII without quotes, else a new one.

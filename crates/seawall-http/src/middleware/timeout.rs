@@ -3,7 +3,8 @@
 //! Nothing runs on after a limit: the future of everything further in is dropped, and with it whatever it held, so that
 //! no late answer can meet an early one.
 
-use std::pin::Pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::task::{Context as Waker, Poll};
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use http_body::{Body as _, Frame};
 use parking_lot::Mutex;
 use seawall_core::ConfigError;
 use serde::Deserialize;
+use tokio::task::unconstrained;
 use tokio::time::{Sleep, sleep_until};
 
 use super::{Middleware, Next};
@@ -89,8 +91,18 @@ impl Timeout {
         let Some(limit) = self.answer.into_iter().chain(self.total).min() else { return next.run(c).await };
         let tightened = c.tighten(limit);
         let end = tightened.deadline().instant();
-        let answer = tokio::time::timeout_at(end.into(), next.run(c)).await;
-        answer.unwrap_or_else(|_| Err(Error::deadline_exceeded()))
+        let mut answer = pin!(next.run(c));
+        // Made when there is something to wait for: most answers are there before that.
+        let mut timer: Option<Pin<Box<Sleep>>> = None;
+        poll_fn(|cx| {
+            if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
+                return Poll::Ready(answer);
+            }
+            let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(end.into())));
+            // However much of the task's turn the handler has used up.
+            pin!(unconstrained(timer)).poll(cx).map(|()| Err(Error::deadline_exceeded()))
+        })
+        .await
     }
 }
 

@@ -34,7 +34,7 @@ pub(crate) use disposition::Disposition;
 pub use event::Event;
 pub(crate) use events::is_event_stream;
 pub use events::{NotSent, Sse, SseSender};
-pub(crate) use fields::Fields;
+pub(crate) use fields::{Fields, Set};
 pub use file::File;
 pub(crate) use file::disk;
 pub(crate) use file::lists_tag;
@@ -46,6 +46,7 @@ pub(crate) use render::{Templates, content_type_of};
 pub use stream::BodyWriter;
 #[cfg(feature = "xml")]
 pub use values::Xml;
+pub(crate) use values::json;
 #[cfg(feature = "xml")]
 pub(crate) use values::xml;
 pub use values::{Html, Pretty};
@@ -158,6 +159,10 @@ impl Response {
     /// The headers, to change.
     pub fn headers_mut(&mut self) -> &mut HeaderMap {
         self.headers.map_mut()
+    }
+    /// The headers, to add to, without the map that others would see.
+    pub(crate) fn fields_mut(&mut self) -> &mut Fields {
+        &mut self.headers
     }
     /// The body, if it is all there; `None` while it is a stream.
     pub fn bytes(&self) -> Option<&Bytes> {

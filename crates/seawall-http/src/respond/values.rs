@@ -1,5 +1,7 @@
 //! The types that are answers by themselves, and how they combine with a status and headers.
 
+use std::cell::Cell;
+
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
@@ -27,6 +29,24 @@ pub(crate) fn xml<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>> {
     let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     quick_xml::se::to_writer(&mut text, value)?;
     Ok(text.into_bytes())
+}
+
+/// JSON up to this size is copied into memory of just its size. It is made in memory that the thread keeps for it.
+const COPIED: usize = 4 << 10;
+
+/// A value as JSON.
+pub(crate) fn json<T: Serialize + ?Sized>(value: &T) -> serde_json::Result<Bytes> {
+    thread_local!(static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) });
+    // Taken out, because what a value does while it is written may come here again.
+    let mut scratch = SCRATCH.try_with(Cell::take).unwrap_or_default();
+    scratch.clear();
+    serde_json::to_writer(&mut scratch, value)?;
+    if scratch.len() > COPIED {
+        return Ok(scratch.into());
+    }
+    let bytes = Bytes::copy_from_slice(&scratch);
+    let _ = SCRATCH.try_with(|kept| kept.set(scratch)); // a thread that ends keeps nothing
+    Ok(bytes)
 }
 
 impl IntoResponse for Response {
@@ -61,7 +81,7 @@ impl<T: Into<Bytes>> IntoResponse for Html<T> {
 }
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Result<Response> {
-        Ok(typed(JSON, serde_json::to_vec(&self.0)?))
+        Ok(typed(JSON, json(&self.0)?))
     }
 }
 impl<T: Serialize> IntoResponse for Pretty<T> {

@@ -1,5 +1,6 @@
 //! One line of the access log, as text (`key=value`) or JSON. Pure: what is written, and when it was, are arguments.
 
+use std::cell::RefCell;
 use std::fmt::{self, Write as _};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -122,8 +123,14 @@ pub(super) fn write<'a>(
             into.push(if format == LogFormat::Json { ',' } else { ' ' });
         }
         first = false;
-        let (before, behind) = if format == LogFormat::Json { ("\"", "\":") } else { ("", "=") };
-        [before, field.name(), behind].into_iter().for_each(|text| into.push_str(text));
+        if format == LogFormat::Json {
+            into.push('"');
+            into.push_str(field.name());
+            into.push_str("\":");
+        } else {
+            into.push_str(field.name());
+            into.push('=');
+        }
         write_value(into, format, value);
     }
     into.push_str(if format == LogFormat::Json { "}\n" } else { "\n" });
@@ -141,20 +148,44 @@ fn write_value(into: &mut String, format: LogFormat, value: Value<'_>) {
             push_utc(into, time);
             into.push_str(quotes);
         }
-        Value::Ip(ip) => push(into, format_args!("{quotes}{ip}{quotes}")),
+        Value::Ip(ip) => {
+            into.push_str(quotes);
+            push_ip(into, ip);
+            into.push_str(quotes);
+        }
         Value::Socket(socket) => push(into, format_args!("{quotes}{socket}{quotes}")),
     }
 }
 
+/// A byte that may not stand outside of quotes in a text.
+const QUOTES: u8 = 1;
+/// A byte that may not stand inside of quotes as it is, or has to be looked at as a part of a character.
+const ESCAPE: u8 = 2;
+
+/// What each byte needs.
+const NEEDS: [u8; 256] = {
+    let mut table = [ESCAPE; 256];
+    let mut byte = 0x21_u8;
+    while byte < 0x7F {
+        table[byte as usize] = match byte {
+            b'"' | b'\\' => ESCAPE,
+            b'=' => QUOTES,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    table
+};
+
 /// As JSON has strings; in text only where a reader could take the value for something else.
 fn write_text(into: &mut String, format: LogFormat, text: &str) {
-    let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
-    let bare = |byte: u8| plain(byte) && byte != b'=';
-    if format == LogFormat::Text && !text.is_empty() && text.bytes().all(bare) {
+    // One look at each byte, without a branch.
+    let needs = text.bytes().fold(0, |needs, byte| needs | NEEDS[usize::from(byte)]);
+    if format == LogFormat::Text && !text.is_empty() && needs == 0 {
         return into.push_str(text);
     }
     into.push('"');
-    if text.bytes().all(plain) {
+    if needs & ESCAPE == 0 {
         into.push_str(text);
         return into.push('"');
     }
@@ -183,11 +214,38 @@ fn push(into: &mut String, text: fmt::Arguments<'_>) {
     into.write_fmt(text).expect("a string takes everything");
 }
 
-/// `2026-11-24T15:41:07.123Z`, digit by digit and without `fmt`, because every line pays for it.
+/// An address, without `fmt` where it is of four numbers, as most are.
+fn push_ip(into: &mut String, ip: IpAddr) {
+    let IpAddr::V4(ip) = ip else { return push(into, format_args!("{ip}")) };
+    for (at, number) in ip.octets().into_iter().enumerate() {
+        if at > 0 {
+            into.push('.');
+        }
+        into.push_str(itoa::Buffer::new().format(number));
+    }
+}
+
+/// `2026-11-24T15:41:07.123Z`. The part before the point is made once per second and thread, because every line pays for
+/// it.
 fn push_utc(into: &mut String, time: SystemTime) {
+    thread_local!(static SECOND: RefCell<(u64, String)> = const { RefCell::new((0, String::new())) });
     // A clock before 1970 is a clock that nobody has set.
     let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    let (days, seconds) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
+    SECOND.with_borrow_mut(|(second, text)| {
+        if *second != since.as_secs() || text.is_empty() {
+            *second = since.as_secs();
+            text.clear();
+            push_second(text, *second);
+        }
+        into.push_str(text);
+    });
+    push_digits(into, since.subsec_millis().into(), 3);
+    into.push('Z');
+}
+
+/// `2026-11-24T15:41:07.`, of seconds since 1970.
+fn push_second(into: &mut String, since: u64) {
+    let (days, seconds) = (since / 86_400, since % 86_400);
     let (year, month, day) = date(days);
     let parts = [
         (year, 4, '-'),
@@ -196,7 +254,6 @@ fn push_utc(into: &mut String, time: SystemTime) {
         (seconds / 3600, 2, ':'),
         (seconds / 60 % 60, 2, ':'),
         (seconds % 60, 2, '.'),
-        (since.subsec_millis().into(), 3, 'Z'),
     ];
     for (number, digits, behind) in parts {
         push_digits(into, number, digits);
@@ -275,6 +332,15 @@ mod tests {
         check(951_827_696, "2000-02-29T12:34:56.000Z");
         check(1_709_251_199, "2024-02-29T23:59:59.000Z");
         check(4_107_542_400, "2100-03-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn addresses_are_written_as_std_writes_them() {
+        for text in ["127.0.0.1", "0.0.0.0", "255.10.9.100", "::1", "2001:db8::7"] {
+            let (ip, mut written): (IpAddr, _) = (text.parse().unwrap(), String::new());
+            push_ip(&mut written, ip);
+            assert_eq!(written, ip.to_string());
+        }
     }
 
     proptest! {

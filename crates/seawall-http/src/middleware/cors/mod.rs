@@ -10,13 +10,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use seawall_core::ConfigError;
 use serde::Deserialize;
 
 pub(super) use self::origins::Origins;
-use super::answer::{headers_mut, vary};
+use super::answer::Marks;
 use super::{Middleware, Next, Step, before, seconds};
 use crate::context::Context;
 use crate::error::{Result, allow_value};
@@ -127,28 +127,26 @@ impl Cors {
     /// Puts the headers onto whatever answer there is; a handler's own stay.
     fn mark(&self, c: &Context, answer: &mut Result<Response>) {
         let rules = &*self.0;
-        let answered = headers_mut(answer);
+        let is_preflight = is_preflight(c);
+        let mut answered = Marks::of(answer);
         if !rules.origins.any {
-            vary(answered, "Origin");
+            answered.vary("Origin");
         }
-        if is_preflight(c) {
-            vary(answered, "Access-Control-Request-Method");
-            vary(answered, "Access-Control-Request-Headers");
+        if is_preflight {
+            answered.vary("Access-Control-Request-Method");
+            answered.vary("Access-Control-Request-Headers");
         }
-        if c.field("origin").is_none() {
+        let Some(Ok(origin)) = c.field("origin").map(HeaderValue::from_bytes) else { return };
+        if answered.has(&header::ACCESS_CONTROL_ALLOW_ORIGIN) || !rules.allow(c, &origin) {
             return;
         }
-        let Some(origin) = c.headers().get(header::ORIGIN) else { return };
-        if answered.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN) || !rules.allow(c, origin) {
-            return;
-        }
-        let origin = if rules.origins.any { HeaderValue::from_static("*") } else { origin.clone() };
+        let origin = if rules.origins.any { HeaderValue::from_static("*") } else { origin };
         answered.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         if rules.credentials {
             answered.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
         }
-        if is_preflight(c) {
-            rules.grant(c, answered);
+        if is_preflight {
+            rules.grant(c, &mut answered);
         } else if let Some(expose) = &rules.expose {
             answered.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, expose.clone());
         }
@@ -196,7 +194,7 @@ impl Rules {
     }
 
     /// What an allowed preflight is told.
-    fn grant(&self, c: &Context, answered: &mut HeaderMap) {
+    fn grant(&self, c: &Context, answered: &mut Marks<'_>) {
         let of_path = || c.other_methods().map_or(COMMON, allow_value);
         let methods = self.methods.clone().unwrap_or_else(of_path);
         answered.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);

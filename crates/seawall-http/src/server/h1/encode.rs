@@ -7,6 +7,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{StatusCode, Version};
 
 use super::date;
+use crate::respond::Set;
 
 /// What the answer must know of its request.
 #[derive(Debug, Clone, Copy)]
@@ -33,9 +34,9 @@ pub(super) enum Sends {
 impl Sends {
     /// The framing for a body of `length` bytes, if that is known (RFC 9112, 6.3). A `Content-Length` that a handler
     /// set counts only where the body itself does not say how long it is.
-    pub(super) fn choose(asked: Asked, status: StatusCode, headers: &HeaderMap, length: Option<u64>) -> Self {
+    pub(super) fn choose(asked: Asked, status: StatusCode, set: Set<'_>, length: Option<u64>) -> Self {
         let stated = || {
-            let stated = headers.get(header::CONTENT_LENGTH)?.to_str().ok()?;
+            let stated = set.get(&header::CONTENT_LENGTH)?.to_str().ok()?;
             stated.bytes().all(|byte| byte.is_ascii_digit()).then(|| stated.parse().ok())?
         };
         let tunnels = asked.is_connect && status.is_success();
@@ -67,9 +68,8 @@ pub(super) enum Then {
 }
 
 /// Whether the headers ask for the connection's end.
-pub(super) fn asks_to_close(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(header::CONNECTION);
-    values.into_iter().any(|value| names(value, "close"))
+pub(super) fn asks_to_close(set: Set<'_>) -> bool {
+    set.any(&header::CONNECTION, |value| names(value, "close"))
 }
 
 fn names(value: &HeaderValue, word: &str) -> bool {
@@ -80,9 +80,7 @@ fn names(value: &HeaderValue, word: &str) -> bool {
 /// The head of an answer.
 pub(super) struct Head<'a> {
     pub(super) status: StatusCode,
-    /// Beside those of `headers`.
-    pub(super) content_type: Option<&'a HeaderValue>,
-    pub(super) headers: &'a HeaderMap,
+    pub(super) set: Set<'a>,
     pub(super) sends: Sends,
     pub(super) then: Then,
 }
@@ -91,14 +89,13 @@ impl Head<'_> {
     /// Writes it, with the date of the time `now`.
     pub(super) fn write(&self, to: &mut Vec<u8>, now: Instant) {
         status_line(to, self.status);
-        if let Some(value) = self.content_type {
-            field(to, b"content-type", value.as_bytes());
-        }
-        for (name, value) in self.headers {
+        let mut has_date = false;
+        self.set.for_each(|name, value| {
+            has_date |= *name == header::DATE;
             if !is_ours(name, value, self.status) {
                 field(to, name.as_str().as_bytes(), value.as_bytes());
             }
-        }
+        });
         match self.sends {
             Sends::Nothing { length: Some(length) } | Sends::Length(length) => {
                 field(to, b"content-length", itoa::Buffer::new().format(length).as_bytes());
@@ -111,7 +108,7 @@ impl Head<'_> {
             Then::AgainIfTold => to.extend_from_slice(b"connection: keep-alive\r\n"),
             Then::Again => {}
         }
-        if !self.headers.contains_key(header::DATE) && !self.status.is_informational() {
+        if !has_date && !self.status.is_informational() {
             to.extend_from_slice(b"date: ");
             date::push(to, now);
             to.extend_from_slice(b"\r\n");
@@ -167,8 +164,8 @@ pub(super) const CHUNK_END: &[u8] = b"\r\n";
 pub(super) struct Announced(Option<Bytes>);
 
 impl Announced {
-    pub(super) fn of(asked: Asked, headers: &HeaderMap) -> Self {
-        let announced = headers.get(header::TRAILER).filter(|_| asked.takes_trailers);
+    pub(super) fn of(asked: Asked, set: Set<'_>) -> Self {
+        let announced = set.get(&header::TRAILER).filter(|_| asked.takes_trailers);
         Self(announced.map(|value| Bytes::copy_from_slice(value.as_bytes())))
     }
 
@@ -219,7 +216,7 @@ mod tests {
     fn chooses(asked: Asked, status: u16, stated: Option<&'static str>, length: Option<u64>, sends: Sends) {
         let status = StatusCode::from_u16(status).unwrap();
         let headers = stated.map(|stated| headers(&[("content-length", stated)])).unwrap_or_default();
-        assert_eq!(Sends::choose(asked, status, &headers, length), sends);
+        assert_eq!(Sends::choose(asked, status, Set::Map(&headers), length), sends);
     }
 
     #[test]
@@ -243,7 +240,7 @@ mod tests {
         let mut to = Vec::new();
         let fields = [&[("date", "now")], fields].concat();
         let (status, headers) = (StatusCode::from_u16(status).unwrap(), headers(&fields));
-        Head { status, content_type: None, headers: &headers, sends, then }.write(&mut to, clock::now());
+        Head { status, set: Set::Map(&headers), sends, then }.write(&mut to, clock::now());
         String::from_utf8(to).unwrap()
     }
 
@@ -271,10 +268,9 @@ mod tests {
     #[test]
     fn a_date_is_there_unless_the_handler_gave_one() {
         let mut to = Vec::new();
-        let (content_type, headers) = (HeaderValue::from_static("a/b"), HeaderMap::new());
-        let (status, content_type) = (StatusCode::OK, Some(&content_type));
-        let head =
-            Head { status, content_type, headers: &headers, sends: Sends::Length(0), then: Then::Again };
+        let (status, content_type) = (StatusCode::OK, HeaderValue::from_static("a/b"));
+        let set = Set::Few(Some(&content_type), &[]);
+        let head = Head { status, set, sends: Sends::Length(0), then: Then::Again };
         head.write(&mut to, clock::now());
         let text = String::from_utf8(to).unwrap();
         assert!(
@@ -296,13 +292,17 @@ mod tests {
     #[test]
     fn only_announced_trailers_are_sent() {
         let asked = Asked { takes_trailers: true, ..GET };
-        let announced = Announced::of(asked, &headers(&[("trailer", "digest, content-length")]));
+        let announced = Announced::of(asked, Set::Map(&headers(&[("trailer", "digest, content-length")])));
         let trailers = headers(&[("digest", "x"), ("content-length", "1"), ("other", "y")]);
         let mut to = Vec::new();
         last_chunk(&mut to, Some(&trailers), &announced);
         assert_eq!(to, b"0\r\ndigest: x\r\n\r\n");
         to.clear();
-        last_chunk(&mut to, Some(&trailers), &Announced::of(GET, &headers(&[("trailer", "digest")])));
+        last_chunk(
+            &mut to,
+            Some(&trailers),
+            &Announced::of(GET, Set::Map(&headers(&[("trailer", "digest")]))),
+        );
         assert_eq!(to, b"0\r\n\r\n");
     }
 }

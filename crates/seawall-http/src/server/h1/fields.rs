@@ -7,6 +7,7 @@ use httparse::Header;
 
 use super::fault::Fault;
 use super::head::Framing;
+use crate::head::Names;
 use crate::timeout_header;
 
 /// What the fields of one request say.
@@ -20,6 +21,7 @@ pub(super) struct Fields {
     expect: Option<Expect>,
     trailers: bool,
     timeout: bool,
+    names: Names,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +45,7 @@ impl Fields {
     pub(super) fn read(headers: &[Header<'_>]) -> Result<Self, Fault> {
         let mut fields = Self::default();
         for header in headers {
+            fields.names.add(header.name.as_bytes());
             fields.take(header)?;
         }
         Ok(fields)
@@ -154,6 +157,11 @@ impl Fields {
     /// The client says how long it waits.
     pub(super) fn says_timeout(&self) -> bool {
         self.timeout
+    }
+
+    /// The names of all of them.
+    pub(super) fn names(&self) -> Names {
+        self.names
     }
 
     pub(super) fn takes_trailers(&self) -> bool {

@@ -14,7 +14,7 @@ use httparse::{Error as Parse, Header, Status};
 use super::fault::Fault;
 use super::fields::Fields;
 use super::target::{self, Target};
-use crate::head::{Checked, Head};
+use crate::head::{Checked, Head, Names};
 
 /// Fields for which there is room on the stack; whoever allows more pays for a list of them.
 const USUAL_FIELDS: usize = 128;
@@ -48,6 +48,8 @@ pub(crate) struct Parsed {
     pub(crate) takes_trailers: bool,
     /// The client says how long it waits.
     pub(crate) says_timeout: bool,
+    /// Of all fields.
+    pub(crate) names: Names,
 }
 
 /// How the end of a body is found.
@@ -60,8 +62,8 @@ pub(crate) enum Framing {
 impl Parsed {
     /// The head itself, made of its bytes.
     pub(super) fn into_head(self, bytes: Bytes) -> Head {
-        let Self { method, version, target, uri, fields_at, says_timeout, .. } = self;
-        Head::checked(Checked { method, version, bytes, target, uri, fields_at, says_timeout })
+        let Self { method, version, target, uri, fields_at, names, says_timeout, .. } = self;
+        Head::checked(Checked { method, version, bytes, target, uri, fields_at, names, says_timeout })
     }
 }
 
@@ -122,6 +124,7 @@ fn read(
         expects_continue: fields.expects_continue(version)?,
         takes_trailers: fields.takes_trailers(),
         says_timeout: fields.says_timeout(),
+        names: fields.names(),
         method,
     }))
 }

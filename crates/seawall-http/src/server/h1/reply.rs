@@ -5,8 +5,8 @@ use std::pin::Pin;
 use std::task::{Poll, ready};
 
 use bytes::Bytes;
+use http::Version;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, Version};
 use http_body::{Body as _, Frame};
 
 use super::Home;
@@ -61,13 +61,12 @@ impl Conn {
         let asked = exchange.asked;
         let response = final_answer(response, exchange);
         let (status, fields, mut body) = response.into_parts();
-        let none = HeaderMap::new();
-        let (headers, content_type) = fields.made().map_or_else(|only| (&none, only), |map| (map, None));
-        let sends = Sends::choose(asked, status, headers, body.size_hint().exact());
+        let set = fields.set();
+        let sends = Sends::choose(asked, status, set, body.size_hint().exact());
         let goes_on = exchange.keep_alive
             && sends != Sends::UntilClose
             && exchange.intake.can_be_passed(DRAINED)
-            && !encode::asks_to_close(headers)
+            && !encode::asks_to_close(set)
             && !home.is_last(self);
         exchange.intake.awaits_continue = false;
         let then = match asked.version {
@@ -75,7 +74,7 @@ impl Conn {
             Version::HTTP_10 => Then::AgainIfTold,
             _ => Then::Again,
         };
-        let head = encode::Head { status, content_type, headers, sends, then };
+        let head = encode::Head { status, set, sends, then };
         head.write(self.output.gather(), self.idle_since);
         #[cfg(feature = "websocket")]
         if status == http::StatusCode::SWITCHING_PROTOCOLS
@@ -89,10 +88,10 @@ impl Conn {
             (_, Some(whole)) => self.output.push(whole, b""),
             (_, None) => {
                 body.end_with(|| self.shutdown.drain());
-                if is_event_stream(content_type.or_else(|| headers.get(CONTENT_TYPE))) {
+                if is_event_stream(set.get(&CONTENT_TYPE)) {
                     exchange.release(self.idle_since);
                 }
-                let announced = Announced::of(asked, headers);
+                let announced = Announced::of(asked, set);
                 return Reply::Stream(Box::new(Stream { body, sends, announced, goes_on }));
             }
         }
