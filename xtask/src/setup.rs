@@ -16,7 +16,7 @@ struct Tool {
     reason: &'static str,
 }
 
-const TOOLS: [Tool; 18] = [
+const TOOLS: [Tool; 19] = [
     Tool {
         program: "cc",
         package: "gcc libc6-dev",

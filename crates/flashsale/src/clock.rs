@@ -2,7 +2,7 @@
 //! must mean the same after a restart; a jump of the clock moves them, but breaks no promise about the stock.
 
 use std::fmt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Tells the wall-clock time.
 pub(crate) trait WallClock: fmt::Debug + Send + Sync + 'static {
@@ -23,13 +23,11 @@ impl WallClock for SystemWallClock {
 }
 
 /// Holds the thread for as long as a question to another machine and its answer would.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a reader that waits for a far database serves nobody: that is the point"
-)]
+#[expect(clippy::disallowed_methods, reason = "the way takes real time, whatever clock the rest is given")]
 pub(crate) fn on_the_way(time: Duration) {
-    if !time.is_zero() {
-        std::thread::sleep(time);
+    let begun = Instant::now();
+    while let Some(left) = time.checked_sub(begun.elapsed()).filter(|left| !left.is_zero()) {
+        std::thread::park_timeout(left);
     }
 }
 

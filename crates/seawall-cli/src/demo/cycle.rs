@@ -106,7 +106,9 @@ fn find(
         }
     };
     let mut attempt = |findings: &[Finding]| {
-        server.take().map(Server::stop);
+        if let Some(before) = server.take() {
+            before.stop();
+        }
         template.attempt(launch, plan, findings, progress)
     };
     let mut diagnosis = diagnose_and_try(&config, &mut watch, &mut attempt)?;

@@ -103,15 +103,7 @@ pub(super) fn run(args: &CycleArgs) -> Result<ExitCode> {
     let objectives = objectives(&slos, outcomes.report);
     let met = objectives.iter().all(|objective| objective.met);
     let verdict = judge(&outcomes.comparisons, met, config.gate.require);
-    for comparison in &outcomes.comparisons {
-        lines(comparison, &[]).iter().for_each(|line| say(line));
-        say("");
-    }
-    for objective in &objectives {
-        let word = if objective.met { "met" } else { "BROKEN" };
-        say(&format!("{word}: {} (measured {})", objective.text, objective.measured));
-    }
-    say(&format!("{}: {}", gate_words(verdict.gate), verdict.summary));
+    tell(&outcomes.comparisons, &objectives, &verdict);
     let target = target(&plan.load);
     let names: Vec<String> = config.builds().map(|build| build.name.clone()).collect();
     let mut report = report(&config, &verdict, outcomes.comparisons, objectives, &target);
@@ -125,6 +117,19 @@ pub(super) fn run(args: &CycleArgs) -> Result<ExitCode> {
     let artifact = output::artifact(&target, facts::environment(&dir), Found::Cycle(Box::new(report)));
     output::write(&args.outputs, &artifact)?;
     Ok(ExitCode::from(verdict.gate.exit_code()))
+}
+
+/// Says what came of it.
+fn tell(comparisons: &[Comparison], objectives: &[Objective], verdict: &CycleVerdict) {
+    for comparison in comparisons {
+        lines(comparison, &[]).iter().for_each(|line| say(line));
+        say("");
+    }
+    for objective in objectives {
+        let word = if objective.met { "met" } else { "BROKEN" };
+        say(&format!("{word}: {} (measured {})", objective.text, objective.measured));
+    }
+    say(&format!("{}: {}", gate_words(verdict.gate), verdict.summary));
 }
 
 /// Starts the baseline, diagnoses it, and ends it. The moment is the one from which all times of the report count.
@@ -156,7 +161,9 @@ fn diagnosis(
     };
     let origin = clock::now();
     let mut attempt = |findings: &[Finding]| {
-        server.take().map(Server::stop);
+        if let Some(before) = server.take() {
+            before.stop();
+        }
         let (duration, warmup) = capacities::block(settings.length);
         let load = LoadConfig { duration, warmup, ..load.clone() };
         let interrupt = Arc::clone(&load.interrupt);

@@ -143,7 +143,9 @@ fn found(config: &DiagnoseConfig, template: Option<&Template>) -> Result<Diagnos
     let mut server = Some(Server::start(&launch, &config.load.url, &logs.0.join("build.log"))?);
     let origin = clock::now();
     let mut attempt = |findings: &[Finding]| {
-        server.take().map(Server::stop);
+        if let Some(before) = server.take() {
+            before.stop();
+        }
         let (duration, warmup) = capacities::block(config.length);
         let connections = config.levels.last().copied().unwrap_or(1);
         let load = LoadConfig { connections, duration, warmup, ..config.load.clone() };

@@ -20,7 +20,7 @@ fn server() -> Live {
             })
         });
     // Every answer is asked for: on a machine that has no time, 80 large ones at once may be an overload.
-    Live::start(app.config(ServerConfig { admission: None, ..ServerConfig::default() }))
+    Live::with(app, ServerConfig { workers: Some(1), admission: None, ..ServerConfig::default() })
 }
 
 /// `wrk` for a second; it counts what it cannot read, and answers that are no 2xx.

@@ -204,7 +204,9 @@ mod tests {
         let hz = 999;
         let looks = Cell::new(0);
         let work = || {
-            (0..20_000_000_u64).for_each(|n| drop(black_box(n)));
+            (0..20_000_000_u64).for_each(|n| {
+                black_box(n);
+            });
             looks.set(looks.get() + 1);
             looks.get() > 10
         };
