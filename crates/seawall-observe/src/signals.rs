@@ -1,7 +1,8 @@
 //! The few numbers that tell where a service is stuck, as one JSON document for the lab.
 //!
 //! Queue depths and waiters are found by their names: every gauge `seawall_[<part>_]queue_depth` is a queue, every
-//! `seawall_<part>_waiters` a pool, every `seawall_<part>_threads` the threads behind a queue. So a new queue shows up here because it has a gauge, and for no other reason.
+//! `seawall_<part>_waiters` a pool, every `seawall_<part>_threads` the threads behind a queue. So a new queue shows up here
+//! because it has a gauge, and for no other reason. `admission` is the server's own queue.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -61,12 +62,21 @@ impl Signals {
         Self {
             process,
             server,
-            queues: by_name(families, "queue_depth"),
+            queues: queues(families),
             pools: by_name(families, "waiters"),
             threads: threads(families),
             uptime_s: uptime.as_secs_f64(),
         }
     }
+}
+
+/// All queues, and the one that requests stand in until the server lets them in.
+fn queues(families: &[Family]) -> BTreeMap<String, i64> {
+    let mut found = by_name(families, "queue_depth");
+    if let Some(family) = families.iter().find(|family| family.name == "seawall_admission_queued") {
+        found.insert("admission".to_owned(), total(family));
+    }
+    found
 }
 
 fn total(family: &Family) -> i64 {
@@ -167,10 +177,13 @@ mod tests {
         registry.gauge("seawall_sql_waiters", "W.", &[("role", "read")]).set(1);
         registry.gauge("seawall_pool_waiters", "W.", &[("pool", "db")]).set(4);
         registry.counter("seawall_queue_done_total", "Not a depth.", &[]).inc();
+        for worker in ["0", "1"] {
+            registry.gauge("seawall_admission_queued", "Q.", &[("worker", worker)]).set(3);
+        }
         let signals = signals(&registry);
         let named =
             |map: &BTreeMap<String, i64>| map.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>();
-        assert_eq!(named(&signals.queues), ["deduct=7", "sql.write=2"]);
+        assert_eq!(named(&signals.queues), ["admission=6", "deduct=7", "sql.write=2"]);
         assert_eq!(named(&signals.pools), ["db=4", "sql.read=1"]);
     }
 

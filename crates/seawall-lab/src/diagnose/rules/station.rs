@@ -20,8 +20,9 @@ const NEEDS_CPU: f64 = 0.5;
 /// Requests wait for threads that are all taken.
 pub(super) fn queue(facts: &Facts) -> Option<Finding> {
     let (top, window) = facts.top_window()?;
-    let station = window.stations.iter().max_by(|a, b| a.waiting.total_cmp(&b.waiting))?;
-    let waiting = station.waiting / top.connections;
+    let by_line = |a: &&Station, b: &&Station| in_line(window, a).total_cmp(&in_line(window, b));
+    let station = window.stations.iter().max_by(by_line)?;
+    let waiting = in_line(window, station) / top.connections;
     let own: Vec<&ThreadWindow> = window.threads.iter().filter(|t| station.has_thread(&t.name)).collect();
     let wants_cpu = own.iter().map(|t| t.wants_cpu()).sum::<f64>() / station.threads.max(1.0);
     // Between two jobs it takes the next: no job's time, and no time to spare either.
@@ -37,7 +38,7 @@ pub(super) fn queue(facts: &Facts) -> Option<Finding> {
         (false, true) => (Severity::Defect, 0.8),
         (false, false) => (Severity::Defect, 0.93),
     };
-    let sentence = sentence(facts, station, (used, cpu_share, is_cpu))?;
+    let sentence = sentence(facts, (station, window), (used, cpu_share, is_cpu))?;
     let words = Words { title: title(station, is_cpu), sentence, ..advice(facts, station, is_cpu) };
     let hot = facts.cpu_profile.as_ref().zip(own.first());
     // The service's own profiler does not say whose stack it is.
@@ -52,11 +53,23 @@ pub(super) fn queue(facts: &Facts) -> Option<Finding> {
     ))
 }
 
+/// Requests that the server has not let in yet.
+fn held_back(window: &Window) -> f64 {
+    window.gauges.get("queues.admission").copied().unwrap_or(0.0)
+}
+
+/// What waits for these threads: in their queue, and before it, if they are taken. The server's limit has found out then
+/// how many requests fill them, and holds the others back.
+fn in_line(window: &Window, station: &Station) -> f64 {
+    let before = if station.utilisation() >= MIN_USED { held_back(window) } else { 0.0 };
+    station.waiting + before
+}
+
 /// The busiest thread of the service is one of a queue that requests wait in: what holds it is said better there.
 pub(super) fn explains_hottest(facts: &Facts) -> bool {
     let Some((top, window)) = facts.top_window() else { return false };
     let hottest = window.threads.iter().max_by(|a, b| a.wants_cpu().total_cmp(&b.wants_cpu()));
-    let queues = window.stations.iter().filter(|s| s.waiting >= MIN_WAITING * top.connections);
+    let queues = window.stations.iter().filter(|s| in_line(window, s) >= MIN_WAITING * top.connections);
     hottest.is_some_and(|hottest| queues.into_iter().any(|station| station.has_thread(&hottest.name)))
 }
 
@@ -68,14 +81,23 @@ fn title(station: &Station, is_cpu: bool) -> &'static str {
     }
 }
 
-fn sentence(facts: &Facts, station: &Station, (used, cpu, is_cpu): (f64, f64, bool)) -> Option<String> {
+fn sentence(
+    facts: &Facts,
+    (station, window): (&Station, &Window),
+    (used, cpu, is_cpu): (f64, f64, bool),
+) -> Option<String> {
     let top = facts.top()?;
+    let waiting = in_line(window, station);
+    let before = match waiting - station.waiting {
+        few if few < 0.05 * waiting => String::new(),
+        held => format!(" or before it, held back by the server's own limit ({held:.1} of them)"),
+    };
     let threads = match station.threads {
         one if one <= 1.0 => "its one thread is".to_owned(),
         many => format!("its {many:.0} threads are"),
     };
     // Little's law: what waits, divided by the rate, is the time that each waits.
-    let in_line_ms = station.waiting * 1e3 / top.load.rps.max(1e-9);
+    let in_line_ms = waiting * 1e3 / top.load.rps.max(1e-9);
     let tail = match (is_cpu, facts.is_cpu_pressed()) {
         (true, _) => {
             format!(
@@ -90,10 +112,10 @@ fn sentence(facts: &Facts, station: &Station, (used, cpu, is_cpu): (f64, f64, bo
         (false, false) => String::new(),
     };
     Some(format!(
-        "At {}, {:.1} of {:.0} requests in flight wait in the queue `{}`, and {threads} at work {} of the time: {} of a \
+        "At {}, {:.1} of {:.0} requests in flight wait in the queue `{}`{before}, and {threads} at work {} of the time: {} of a \
          request's {} pass in that line.{tail}",
         top.name,
-        station.waiting,
+        waiting,
         top.connections,
         station.name,
         percent(used),
@@ -133,12 +155,13 @@ fn numbers(
 ) -> Finding {
     let name = &station.name;
     finding
-        .over("of the requests in flight in that queue", waiting, "share", MIN_WAITING)
+        .over("of the requests in flight in line there", waiting, "share", MIN_WAITING)
         .over("of its threads' time used", used, "share", MIN_USED)
+        .number("held back by the server's limit", held_back(window), "requests")
         .number("threads behind it", station.threads, "threads")
         .number("time of one job there", station.work_ms(), "ms")
         .number("jobs", station.jobs, "per second")
         .number("of the service's CPU used there", cpu, "share")
         .number("CPU of the service", window.cpu(), "CPUs")
-        .evidence(format!("/debug/seawall/signals: queues.{name}, threads.{name}"))
+        .evidence(format!("/debug/seawall/signals: queues.{name}, queues.admission, threads.{name}"))
 }

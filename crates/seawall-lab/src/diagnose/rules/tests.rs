@@ -380,6 +380,21 @@ fn one_reader_that_requests_wait_for_is_named_with_its_queue() {
     );
     assert!(first.sentence.contains("16 ms of a request's 21 ms"), "Little's law: {}", first.sentence);
 }
+/// A server that protects itself lets in as many as the reader takes, and the line is before its door.
+#[test]
+fn the_line_before_the_servers_own_limit_is_that_of_the_reader_who_is_taken() {
+    let held_back = |mut facts: Facts| {
+        top_window(&mut facts).gauges.insert("queues.admission".into(), 48.0);
+        facts
+    };
+    let facts = held_back(with_queue(2.0, 1, 0.1, false));
+    check(&facts, Some(Cause::PoolStarvation));
+    let said = &rank(&facts)[0].sentence;
+    assert!(said.contains("50.0 of 64") && said.contains("own limit (48.0 of them)"), "{said}");
+    let mut idle = held_back(with_queue(2.0, 1, 0.1, false));
+    top_window(&mut idle).stations[0].busy = 0.5;
+    check(&idle, None);
+}
 #[test]
 fn a_hot_reader_is_named_by_its_queue_and_not_as_a_hot_thread() {
     let facts = with_queue(50.0, 1, 0.95, false);
