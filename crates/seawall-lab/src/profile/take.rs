@@ -88,7 +88,7 @@ fn all(config: &TakeConfig) -> (Vec<Profile>, Vec<String>) {
 
 fn one(config: &TakeConfig, kind: ProfileKind) -> Result<Profile, String> {
     let mut tried = Vec::new();
-    if let Some(endpoint) = &config.endpoint {
+    if let Some(endpoint) = config.endpoint.as_ref().filter(|_| !gives_way(config, kind)) {
         match endpoint.fetch(kind, config.seconds) {
             Ok(profile) => return Ok(profile),
             Err(error) => tried.push(format!("the service's endpoint: {error}")),
@@ -110,6 +110,12 @@ fn one(config: &TakeConfig, kind: ProfileKind) -> Result<Profile, String> {
         (_, None) => {}
     }
     Err(tried.join("; "))
+}
+
+/// A service takes one profile at a time. Where both are wanted, that of the CPU is the one that only it can take well;
+/// off-CPU time is seen from outside as well, if the process is known.
+fn gives_way(config: &TakeConfig, kind: ProfileKind) -> bool {
+    kind == ProfileKind::OffCpu && config.pid.is_some() && config.kinds.contains(&ProfileKind::Cpu)
 }
 
 fn also(tried: &[String], why: String) -> String {
