@@ -142,8 +142,8 @@ pub(super) struct ConnectArgs {
     /// CPUs for the generator threads, such as 2,3: thread k stays on the k-th of them [default: wherever there is room]
     #[arg(long, value_name = "N,..", value_parser = values::cpus)]
     cpus: Option<Cpus>,
-    /// Never sleep: a median within 20 us of the truth instead of some 50 (measured in a virtual machine, over loopback),
-    /// at the cost of a whole CPU per thread
+    /// Never sleep: what this client's wake-ups add to latencies (some 20 us in a virtual machine) is gone, at the cost of a
+    /// whole CPU per thread
     #[arg(long)]
     busy_poll: bool,
     /// How long an answer may take, counted from the send; it is an error then, and in the latencies

@@ -40,11 +40,10 @@ use seawall_load_h2::Finished;
 use conn::{Conn, Flight, State, Written};
 use session::SessionConfig;
 use ticker::Ticker;
-use waking::{FAR_NS, Waking};
+use waking::Waking;
 use work::{Job, Work};
 
-/// Between two looks at deadlines and back-offs. A thread that sleeps does not set a near timer for it, so they are kept
-/// to within this and [`FAR_NS`].
+/// Between two looks at deadlines and back-offs: they are kept to within this.
 const SCAN_NS: u64 = 10_000_000;
 /// Longest turn of the loop that counts as spinning; in a longer one the thread did not run.
 const SPIN_TURN_NS: u64 = 5_000;
@@ -352,26 +351,29 @@ impl<'a, W: Work> Engine<'a, W> {
     /// Waits for events until something else is to be done, and handles them.
     fn wait(&mut self, end: u64) -> io::Result<()> {
         let now = self.clock.now();
-        let mut wake = self.next_scan.max(now + FAR_NS).min(self.ticker.next()).min(end);
+        let mut wake = self.next_scan.min(self.ticker.next()).min(end);
         let mut spin = self.config.busy_poll;
         let mut timed = None;
         if W::PACED
             && self.can_send()
             && let Some(due) = self.work.next_due()
         {
-            let plan = self.waking.plan(now, due, self.work.rate(), self.busy);
+            let plan = self.waking.plan(now, due, self.work.rate());
             spin |= plan.spin;
-            if plan.at <= wake {
+            if plan.at < wake {
                 wake = plan.at;
-                timed = (plan.at > now).then_some(plan);
+                timed = (plan.at > now).then_some(plan.at);
             }
         }
         let timeout = if spin { 0 } else { wake.saturating_sub(now) };
         let count = self.epoll.wait(timeout)?;
-        if let Some(plan) = timed.filter(|plan| !spin && (count == 0 || plan.is_far())) {
-            self.waking.slept(plan, self.clock.now(), count == 0);
-        }
         (0..count).for_each(|index| self.handle_event(index));
+        if count == 0
+            && !spin
+            && let Some(at) = timed
+        {
+            self.waking.slept(at, self.clock.now());
+        }
         if spin {
             self.count_spinning(count);
         }
