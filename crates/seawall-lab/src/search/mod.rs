@@ -1,7 +1,7 @@
 //! Finding the knee: the highest rate a service takes before it breaks its service level objective.
 //!
 //! Four pure pieces. [`Slo`] judges one [`Measurement`]; [`KneeSearch`] says which rate to try next and, in the end,
-//! between which two rates the knee lies; [`EarlyStop`] ends a probe that cannot pass any more; [`kneedle`] finds a knee
+//! between which two rates the knee lies; [`EarlyStop`] ends a probe that cannot pass any more; [`kneedle()`] finds a knee
 //! where nobody named an objective. None reads a clock, sends a byte or draws a random number: whoever
 //! drives the search runs the probes and hands the numbers in, so a test can drive it against a formula.
 //!
