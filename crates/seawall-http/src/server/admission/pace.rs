@@ -13,6 +13,14 @@ use std::time::Duration;
 /// The slice: short beside what a client notices, long beside the microsecond that a round of reading costs.
 const SLICE: Duration = Duration::from_millis(1);
 
+/// A handler that computes for less is answered sooner than it is queued, and about as soon as it is refused: where all
+/// are like that, order is worth less than it costs. Many connections with such requests, or with many of them at once,
+/// would use up a slice in one reading, and from then on each would be queued and woken.
+const CHEAP: Duration = Duration::from_micros(5);
+
+/// How many slices cheap handlers may use, which is what a newcomer waits at most.
+const CHEAP_SLICES: u64 = 5;
+
 /// A slice has worn thin when one part of so many is used.
 const WORN: u64 = 4;
 
@@ -50,12 +58,20 @@ impl Pace {
         }
         let spent = self.spent.load(Relaxed);
         let granted = self.granted.load(Relaxed);
-        if granted == 0 {
-            return spent >= self.slice;
-        }
         let mean = f64::from_bits(self.mean.load(Relaxed)) as u64;
-        let expected = if mean == 0 { self.slice } else { granted.saturating_mul(mean) };
-        spent.saturating_add(expected) >= self.slice
+        let expected = match (granted, mean) {
+            (0, _) => 0,
+            (_, 0) => self.slice,
+            _ => granted.saturating_mul(mean),
+        };
+        let used = spent.saturating_add(expected);
+        used >= self.slice && (used >= self.slice * CHEAP_SLICES || !self.are_cheap(used, granted))
+    }
+
+    /// Whether those who have run in this slice and those who were granted are cheap, on average.
+    fn are_cheap(&self, used: u64, granted: u64) -> bool {
+        let starts = self.polled.load(Relaxed).saturating_add(granted);
+        used <= starts.saturating_mul(CHEAP.as_nanos() as u64)
     }
 
     /// A start was granted, which will be polled later.
@@ -118,6 +134,18 @@ mod tests {
         assert!(pace.is_used_up());
         pace.renew();
         assert!(!pace.is_used_up());
+    }
+
+    #[test]
+    fn cheap_handlers_do_not_queue_for_one_another() {
+        let pace = Pace::new(true);
+        (0..1_024).for_each(|_| _ = pace.spend_first(2 * US));
+        assert!(!pace.is_used_up(), "two milliseconds, but of small change");
+        pace.spend_first(4_000 * US);
+        assert!(pace.is_used_up(), "a dear one among them ends it");
+        pace.renew();
+        (0..2_600).for_each(|_| _ = pace.spend_first(2 * US));
+        assert!(pace.is_used_up(), "five milliseconds are enough for all");
     }
 
     #[test]
